@@ -1,0 +1,87 @@
+"""The parser and the entry point shared by all commands."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Protocol, cast
+
+from pfntrack import __version__
+from pfntrack.errors import GuestError, PfntrackError
+
+OK, FINDINGS, USAGE, INCONCLUSIVE, SKIPPED, INTERNAL = 0, 1, 2, 3, 4, 70
+GUEST_LOST, INTERRUPTED = 255, 130
+
+# One module per command, in the order in which --help lists them.
+COMMANDS = ("run", "compare", "scenarios", "conform", "schema")
+
+EPILOG = """\
+exit codes: 0 nothing found, 1 findings (a broken property, an unmet
+expectation, a disagreement), 2 usage or input error, 3 inconclusive,
+4 skipped, 70 internal error, 130 interrupted, 255 the guest was lost
+"""
+
+
+class Command(Protocol):
+    """What a command module offers."""
+
+    HELP: str
+    DESCRIPTION: str
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None: ...
+
+    def run(self, args: argparse.Namespace) -> int: ...
+
+
+def load(name: str) -> Command:
+    """The module of command `name`."""
+    return cast(Command, importlib.import_module(f"pfntrack.cli.{name}"))
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The complete parser; the man page and shell completion come from it too."""
+    parser = argparse.ArgumentParser(
+        prog="pfntrack",
+        description="Model, test, triage and audit of PFN mapping and memory type "
+        "(PAT) tracking on Linux x86.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"pfntrack {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name in COMMANDS:
+        command = load(name)
+        sub = commands.add_parser(
+            name,
+            help=command.HELP,
+            description=command.DESCRIPTION,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        command.add_arguments(sub)
+        sub.set_defaults(run=command.run)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    args = build_parser().parse_args(argv)
+    try:
+        code = cast(int, args.run(args))
+        sys.stdout.flush()
+    except GuestError as error:
+        print(f"pfntrack: {error}", file=sys.stderr)
+        return GUEST_LOST
+    except PfntrackError as error:
+        print(f"pfntrack: {error}", file=sys.stderr)
+        return USAGE
+    except KeyboardInterrupt:
+        print("pfntrack: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader has gone; keep the interpreter's own flush from failing as well.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    return code
