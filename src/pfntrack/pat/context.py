@@ -1,0 +1,111 @@
+"""A kernel call in progress.
+
+The functions of the model read like the kernel's: they take a `Context`, act
+on its physical state by replacing immutable values, and leave events behind.
+A context lives for one operation and never leaves it, so that the operation
+as a whole is a pure function of the components it was given.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import attrs
+
+from pfntrack.pat.events import Call, Event, Note, Task
+from pfntrack.pat.mtrr import MtrrLookup
+from pfntrack.pat.physical import Machine, Physical
+
+
+class RamFlags(enum.Enum):
+    """Which page flags hold a RAM page's type."""
+
+    UNCACHED_ARCH_1 = "PG_uncached and PG_arch_1"
+    ARCH_2_ARCH_1 = "PG_arch_2 and PG_arch_1"
+
+
+@attrs.frozen
+class PatQuirks:
+    """How the releases differ in `arch/x86/mm/pat`."""
+
+    end_match: bool = True
+    mtrr_lookup: MtrrLookup = MtrrLookup.MERGED_MAP
+    ram_flags: RamFlags = RamFlags.ARCH_2_ARCH_1
+    pgprot_replaces: bool = False
+    # The exclusive end is masked as if it were an address (reserve: 4.19 to
+    # 5.14; free: 4.19 to 7.3), which turns the top of the space into 0.
+    reserve_masks_end: bool = False
+    free_masks_end: bool = True
+    # The interval tree is asked with the exclusive end (5.5 merge window).
+    closed_interval: bool = False
+
+
+@attrs.frozen
+class Failure:
+    """An armed fault: the `nth` matching call of `symbol` by `task` returns `value`.
+
+    `vma_at` limits it to calls made while `copy_page_range()` is at the VMA
+    that starts there. `seen` counts matching calls, `fired` those that failed.
+    """
+
+    symbol: str
+    value: int
+    task: str = ""
+    nth: int = 1
+    vma_at: int | None = None
+    seen: int = 0
+    fired: int = 0
+
+
+class Context:
+    """The state that one operation works on."""
+
+    def __init__(
+        self,
+        machine: Machine,
+        quirks: PatQuirks,
+        phys: Physical,
+        task: Task,
+        *,
+        failures: tuple[Failure, ...] = (),
+        explain: bool = True,
+    ) -> None:
+        self.machine = machine
+        self.pat = quirks
+        self.phys = phys
+        self.task = task
+        self.failures = failures
+        self.explain = explain
+        self.copying_vma: int | None = None
+        self.events: list[Event] = []
+
+    def emit(self, event: Event) -> None:
+        """Leave a log line or warning behind."""
+        self.events.append(event)
+
+    def call(self, function: str, via: str = "", **fields: object) -> None:
+        """Leave a tracking call behind."""
+        if self.explain:
+            self.events.append(Call(function, self.task, tuple(fields.items()), via))
+
+    def note(self, function: str, rule: str, *values: object) -> None:
+        """Say which rule of `function` decided; costs nothing unless asked for."""
+        if self.explain:
+            self.events.append(Note(function, rule.format(*values)))
+
+    def fails(self, symbol: str) -> int:
+        """The value an armed failure makes `symbol` return, or 0."""
+        value = 0
+        for at, failure in enumerate(self.failures):
+            if failure.symbol != symbol or failure.task not in ("", self.task.comm):
+                continue
+            if failure.vma_at is not None and failure.vma_at != self.copying_vma:
+                continue
+            seen = failure.seen + 1
+            hit = seen == failure.nth
+            changed = attrs.evolve(failure, seen=seen, fired=failure.fired + hit)
+            self.failures = (*self.failures[:at], changed, *self.failures[at + 1 :])
+            if hit:
+                self.note(symbol, "made to fail here: returns {}", failure.value)
+                value = failure.value
+        return value
