@@ -22,6 +22,8 @@ class Window:
     """A named run of physical pages: a PCI BAR or pages of RAM.
 
     `bar` is the BAR's number; `prefetchable` BARs have a `resourceN_wc` file.
+    `registers` are the pages that the device's own driver ioremaps, in the
+    order of its probe; empty if no driver is known.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Window:
     bar: int = 0
     prefetchable: bool = True
     ram: bool = False
+    registers: tuple[int, ...] = ()
 
     @property
     def start(self) -> int:
@@ -39,6 +42,11 @@ class Window:
     @property
     def end(self) -> int:
         return (self.pfn + self.pages) << PAGE_SHIFT
+
+
+# RAM that a driver allocates becomes window `ram<number>`: no machine records
+# where it really was, so it is placed here.
+RAM_BASE_PFN, RAM_WINDOW_PAGES = 0x4000, 0x400
 
 
 @attrs.frozen
@@ -72,6 +80,10 @@ class Machine:
 
     def window(self, name: str) -> Window | None:
         """The window called `name`."""
+        number = name.removeprefix("ram")
+        if number != name and number.isdecimal():
+            pfn = RAM_BASE_PFN + int(number) * RAM_WINDOW_PAGES
+            return Window(name, pfn, RAM_WINDOW_PAGES, ram=True)
         return next((window for window in self.windows if window.name == name), None)
 
 

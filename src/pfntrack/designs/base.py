@@ -1,0 +1,157 @@
+"""What all tracking designs share.
+
+`Design` answers every moment of the interface (`pfntrack.mm.step.Tracking`)
+with "nothing to do"; a design overrides the moments it cares about. The
+lookups of partial and fault-time mappings are the same in every kernel since
+3.7, so they live here.
+"""
+
+from __future__ import annotations
+
+import errno
+
+import attrs
+
+from pfntrack.mm.space import Mm
+from pfntrack.mm.step import Step, TrackContext
+from pfntrack.mm.vma import Vma
+from pfntrack.pat.cachemode import CacheMode
+from pfntrack.pat.memtype import free_pfn_range, lookup_memtype, reserve_pfn_range
+from pfntrack.pat.physical import Physical
+from pfntrack.pat.ram import PAGE_SHIFT
+
+PFN_DEV = 1 << 61
+
+
+@attrs.frozen
+class Design:
+    """A design that tracks nothing; the base of the others."""
+
+    name: str = "untracked"
+    summary: str = "nothing is reserved for user mappings"
+    # Functions of the design that an armed failure can strike.
+    symbols: frozenset[str] = frozenset()
+
+    def tracked(self, vma: Vma) -> bool:
+        return vma.track is not None
+
+    def context(self, phys: Physical, vma: Vma) -> TrackContext | None:
+        return None
+
+    def remap(
+        self,
+        step: Step,
+        mm: Mm,
+        vma: Vma,
+        at: int,
+        pfn: int,
+        pages: int,
+        cache: CacheMode,
+    ) -> tuple[int, CacheMode, Vma]:
+        error, cache = self.lookup_range(step, pfn, pages, cache)
+        return error, cache, vma
+
+    def remap_failed(
+        self,
+        step: Step,
+        mm: Mm,
+        vma: Vma,
+        at: int,
+        pfn: int,
+        pages: int,
+    ) -> Vma:
+        return vma
+
+    def insert(self, step: Step, vma: Vma, pfn: int, cache: CacheMode) -> CacheMode:
+        tag = PFN_DEV if step.quirks.pfn_t else 0
+        step.call("track_pfn_insert", vma=(vma.start, vma.end), pfn=pfn | tag)
+        return self.lookup_page(step, pfn, cache)
+
+    def zap(
+        self,
+        step: Step,
+        mm: Mm,
+        vma: Vma,
+        start: int,
+        end: int,
+        *,
+        region: bool,
+    ) -> Vma:
+        return vma
+
+    def dup(self, step: Step, vma: Vma) -> tuple[int, Vma]:
+        return 0, vma
+
+    def split(self, step: Step, mm: Mm, lower: Vma, upper: Vma) -> int:
+        return 0
+
+    def fork(self, step: Step, src: Vma, dst: Vma) -> Vma:
+        return dst
+
+    def copy(
+        self,
+        step: Step,
+        src_mm: Mm,
+        src: Vma,
+        dst_mm: Mm,
+        dst: Vma,
+    ) -> tuple[int, Vma, int]:
+        return 0, dst, 0
+
+    def copy_failed(self, step: Step, dst_mm: Mm, dst: Vma, pfn: int) -> Vma:
+        return dst
+
+    def moved(self, step: Step, mm: Mm, old: Vma) -> Vma:
+        return old
+
+    def free(self, step: Step, vma: Vma) -> None:
+        """The VMA object is gone."""
+
+    def may_unmap(
+        self,
+        step: Step,
+        mm: Mm,
+        vma: Vma,
+        start: int,
+        end: int,
+    ) -> int:
+        return 0
+
+    @staticmethod
+    def reserve(
+        step: Step, pfn: int, pages: int, cache: CacheMode, *, strict: bool = False
+    ) -> tuple[int, CacheMode]:
+        """`reserve_pfn_range()` in pages."""
+        start = pfn << PAGE_SHIFT
+        return reserve_pfn_range(step, start, start + (pages << PAGE_SHIFT), cache, strict=strict)
+
+    @staticmethod
+    def release(step: Step, pfn: int, pages: int) -> None:
+        """`free_pfn_range()` in pages."""
+        start = pfn << PAGE_SHIFT
+        free_pfn_range(step, start, start + (pages << PAGE_SHIFT))
+
+    @staticmethod
+    def lookup_page(step: Step, pfn: int, cache: CacheMode) -> CacheMode:
+        """Type of one page of a mapping that reserves nothing."""
+        if not step.machine.pat_enabled:
+            return cache
+        return lookup_memtype(step, pfn << PAGE_SHIFT)
+
+    def lookup_range(
+        self, step: Step, pfn: int, pages: int, cache: CacheMode
+    ) -> tuple[int, CacheMode]:
+        """One type for all pages of a mapping that reserves nothing, or -EINVAL."""
+        if not step.machine.pat_enabled:
+            return 0, cache
+        first = self.lookup_page(step, pfn, cache)
+        for page in range(pfn + 1, pfn + pages):
+            if lookup_memtype(step, page << PAGE_SHIFT) is not first:
+                step.note("track_pfn_remap", "the part covers pages of two types: -EINVAL")
+                return -errno.EINVAL, cache
+        return 0, first
+
+
+def whole(vma: Vma, at: int, pages: int) -> bool:
+    """Does `[at, at + pages)` cover the whole VMA?"""
+    return at == vma.start and pages == vma.pages

@@ -1,0 +1,130 @@
+"""Track context: a reference-counted object shared by VMAs (6.16 to 7.3).
+
+Idea: David Hildenbrand, 2025. Stored: 8 bytes in every VMA, 24 bytes and one
+tree entry per mapping made by one remap_pfn_range() call. Work: one reference
+per VMA copy; no page-table walk. Forbids a second full remap of a VMA; keeps
+the whole range reserved until the last piece has gone.
+
+Source: arch/x86/mm/pat/memtype.c and mm/memory.c (7.3.4). *Faithful*;
+saturation of the count is *ignored*.
+"""
+
+from __future__ import annotations
+
+import errno
+
+import attrs
+
+from pfntrack.designs.base import Design, whole
+from pfntrack.mm.space import Mm
+from pfntrack.mm.step import Step, TrackContext
+from pfntrack.mm.vma import Vma
+from pfntrack.pat.cachemode import CacheMode
+from pfntrack.pat.physical import Physical
+
+Contexts = tuple[TrackContext, ...]
+
+
+@attrs.frozen
+class TrackContextDesign(Design):
+    """`struct pfnmap_track_ctx` and its callers."""
+
+    name: str = "track-context"
+    summary: str = "reference-counted context per remap, shared by VMAs (6.16 to 7.3)"
+    symbols: frozenset[str] = frozenset(
+        {"pfnmap_track", "pfnmap_setup_cachemode", "pfnmap_track_ctx_alloc"}
+    )
+
+    def context(self, phys: Physical, vma: Vma) -> TrackContext | None:
+        return next((each for each in _contexts(phys) if each.id == vma.track), None)
+
+    def remap(
+        self, step: Step, mm: Mm, vma: Vma, at: int, pfn: int, pages: int, cache: CacheMode
+    ) -> tuple[int, CacheMode, Vma]:
+        """remap_pfn_range_track(): one context per VMA, made by a full remap."""
+        if not whole(vma, at, pages):
+            step.note("remap_pfn_range_track", "a part of the VMA: types are looked up only")
+            error, cache = self._setup_cachemode(step, pfn, pages, cache)
+            return error, cache, vma
+        if vma.track is not None:
+            step.note("remap_pfn_range_track", "the VMA already has a context: -EINVAL")
+            return -errno.EINVAL, cache, vma
+        error, cache = self._pfnmap_track(step, pfn, pages, cache)
+        if error:
+            return -errno.EINVAL, cache, vma
+        if step.fails("pfnmap_track_ctx_alloc"):
+            self._pfnmap_untrack(step, pfn, pages)
+            return -errno.ENOMEM, cache, vma
+        held = _contexts(step.phys)
+        number = next(n for n in range(1, len(held) + 2) if all(each.id != n for each in held))
+        _store(step, (*held, TrackContext(number, pfn, pages, 1)))
+        step.note("remap_pfn_range_track", "the whole VMA: reserved, and a context made for it")
+        return 0, cache, mm.change(vma, track=number)
+
+    def remap_failed(self, step: Step, mm: Mm, vma: Vma, at: int, pfn: int, pages: int) -> Vma:
+        if vma.track is None or not whole(vma, at, pages):
+            return vma
+        self._put(step, vma)
+        return mm.change(vma, track=None)
+
+    def insert(self, step: Step, vma: Vma, pfn: int, cache: CacheMode) -> CacheMode:
+        """pfnmap_setup_cachemode_pfn(): the result is ignored."""
+        return self._setup_cachemode(step, pfn, 1, cache)[1]
+
+    def dup(self, step: Step, vma: Vma) -> tuple[int, Vma]:
+        if vma.track is not None:
+            self._count(step, vma, +1)
+        return 0, vma
+
+    def free(self, step: Step, vma: Vma) -> None:
+        if vma.track is not None:
+            self._put(step, vma)
+
+    def _pfnmap_track(
+        self, step: Step, pfn: int, pages: int, cache: CacheMode
+    ) -> tuple[int, CacheMode]:
+        if failed := step.fails("pfnmap_track"):
+            return failed, cache
+        step.call("pfnmap_track", pfn=pfn, pages=pages)
+        error, cache = self.reserve(step, pfn, pages, cache)
+        step.call("pfnmap_track_ret", ret=error)
+        return error, cache
+
+    def _pfnmap_untrack(self, step: Step, pfn: int, pages: int) -> None:
+        step.call("pfnmap_untrack", pfn=pfn, pages=pages)
+        self.release(step, pfn, pages)
+
+    def _setup_cachemode(
+        self, step: Step, pfn: int, pages: int, cache: CacheMode
+    ) -> tuple[int, CacheMode]:
+        if failed := step.fails("pfnmap_setup_cachemode"):
+            return failed, cache
+        step.call("pfnmap_setup_cachemode", pfn=pfn, pages=pages)
+        error, cache = self.lookup_range(step, pfn, pages, cache)
+        step.call("pfnmap_setup_cachemode_ret", ret=error)
+        return error, cache
+
+    def _put(self, step: Step, vma: Vma) -> None:
+        """kref_put(): the last one releases the original range."""
+        left = self._count(step, vma, -1)
+        if not left.refs:
+            _store(step, tuple(each for each in _contexts(step.phys) if each.id != left.id))
+            step.note("pfnmap_track_ctx_release", "the last VMA with the context has gone")
+            self._pfnmap_untrack(step, left.pfn, left.pages)
+
+    @staticmethod
+    def _count(step: Step, vma: Vma, change: int) -> TrackContext:
+        held = _contexts(step.phys)
+        found = next(each for each in held if each.id == vma.track)
+        changed = attrs.evolve(found, refs=found.refs + change)
+        _store(step, tuple(changed if each is found else each for each in held))
+        return changed
+
+
+def _contexts(phys: Physical) -> Contexts:
+    held = phys.tracking
+    return held if isinstance(held, tuple) else ()
+
+
+def _store(step: Step, contexts: Contexts) -> None:
+    step.phys = attrs.evolve(step.phys, tracking=contexts or None)

@@ -1,0 +1,194 @@
+"""mremap(): shrink, refuse to grow, move whole or in part.
+
+Source: mm/mremap.c (5.10, 6.1, 6.12: `mremap_to`, `vma_to_resize`, `move_vma`;
+7.3: `check_prep_vma`, `do_mremap`). *Faithful* for pfn mappings: order of
+checks and unmapping, the copy, the untracking of the old VMA. Growing other
+memory is *ignored* (refused with -ENOMEM). Moving a page-table page as a whole
+instead of its entries is kept where both ends are whole tables.
+"""
+
+from __future__ import annotations
+
+import errno
+
+import attrs
+
+from pfntrack.mm import pagetable
+from pfntrack.mm.limits import map_count_reached
+from pfntrack.mm.ops import Mremap
+from pfntrack.mm.pagetable import PTRS_PER_PTE, PteRun
+from pfntrack.mm.space import Mm
+from pfntrack.mm.split import vm_area_dup
+from pfntrack.mm.step import Lock, Step, pfnmap
+from pfntrack.mm.tables import pte_alloc
+from pfntrack.mm.unmap import do_munmap
+from pfntrack.mm.vma import (
+    VM_DONTEXPAND,
+    VM_MAYSHARE,
+    VM_PFNMAP,
+    VM_SEALED,
+    Vma,
+)
+from pfntrack.pat.events import Log
+
+
+def mremap(step: Step, mm: Mm, op: Mremap) -> tuple[int, int]:
+    """The system call: (error, page at which the mapping now begins)."""
+    step.mmap_lock = Lock.WRITE
+    maymove = op.maymove or op.fixed
+    if op.new <= 0 or (op.fixed and op.to is None):
+        return -errno.EINVAL, 0
+    if op.dontunmap and (not maymove or op.old != op.new):
+        return -errno.EINVAL, 0
+    vma = mm.find(op.at)
+    if vma is None:
+        return -errno.EFAULT, 0
+    if vma.flags & VM_SEALED:
+        return -errno.EPERM, 0
+    if op.fixed and op.to is not None:
+        if step.quirks.mremap_checks_first:
+            return _mremap_to_checked(step, mm, op, op.to)
+        return _mremap_to(step, mm, op, op.to)
+    if op.dontunmap:
+        error = vma_to_resize(step, vma, op.at, op.old, op.new, dontunmap=True)
+        return error or -errno.ENOMEM, 0
+    if op.old > op.new:
+        error = do_munmap(step, mm, op.at + op.new, op.at + op.old)
+        return error, op.at
+    if op.old == op.new:
+        return 0, op.at
+    error = vma_to_resize(step, vma, op.at, op.old, op.new)
+    return error or -errno.ENOMEM, 0
+
+
+def vma_to_resize(
+    step: Step, vma: Vma, at: int, old: int, new: int, *, dontunmap: bool = False
+) -> int:
+    """May this VMA be resized or moved like that? 0 or a negative errno."""
+    if not old and not vma.flags & VM_MAYSHARE:
+        step.emit(
+            Log(
+                f"{step.task.comm} ({step.task.pid}): attempted to duplicate a private mapping "
+                "with mremap.  This is not supported."
+            )
+        )
+        return -errno.EINVAL
+    if dontunmap and vma.flags & (VM_DONTEXPAND | VM_PFNMAP):
+        step.note("vma_to_resize", "MREMAP_DONTUNMAP is not for pfn mappings: -EINVAL")
+        return -errno.EINVAL
+    if old > vma.end - at:
+        return -errno.EFAULT
+    if old == new:
+        return 0
+    if new > old and vma.flags & (VM_DONTEXPAND | VM_PFNMAP):
+        step.note("vma_to_resize", "a pfn mapping cannot grow: -EFAULT")
+        return -errno.EFAULT
+    return 0
+
+
+def _mremap_to(step: Step, mm: Mm, op: Mremap, to: int) -> tuple[int, int]:
+    """MREMAP_FIXED to 6.16: the target is gone before most checks are made."""
+    if op.at < to + op.new and to < op.at + op.old:
+        return -errno.EINVAL, 0
+    if map_count_reached(step, mm, slack=5):
+        return -errno.ENOMEM, 0
+    if error := do_munmap(step, mm, to, to + op.new):
+        return error, 0
+    old = op.old
+    if old > op.new:
+        if error := do_munmap(step, mm, op.at + op.new, op.at + old):
+            return error, 0
+        old = op.new
+    vma = mm.find(op.at)
+    if vma is None:
+        return -errno.EFAULT, 0
+    if error := vma_to_resize(step, vma, op.at, old, op.new, dontunmap=op.dontunmap):
+        return error, 0
+    return move_vma(step, mm, vma, op.at, old, to), to
+
+
+def _mremap_to_checked(step: Step, mm: Mm, op: Mremap, to: int) -> tuple[int, int]:
+    """MREMAP_FIXED of 7.x: all checks first; equal sizes may move several VMAs."""
+    if op.at < to + op.new and to < op.at + op.old:
+        return -errno.EINVAL, 0
+    if map_count_reached(step, mm, slack=5):
+        return -errno.ENOMEM, 0
+    several = op.old == op.new and not op.dontunmap
+    for vma in mm.overlapping(op.at, op.at + max(op.old, 1)):
+        low = max(vma.start, op.at)
+        length = min(vma.end - low, op.old) if several else op.old
+        new = length if several else op.new
+        if error := vma_to_resize(step, vma, low, length, new, dontunmap=op.dontunmap):
+            return error, 0
+        if not several:
+            break
+    if error := do_munmap(step, mm, to, to + op.new):
+        return error, 0
+    if op.old > op.new and (error := do_munmap(step, mm, op.at + op.new, op.at + op.old)):
+        return error, 0
+    length = min(op.old, op.new)
+    for vma in mm.overlapping(op.at, op.at + length):
+        low, high = max(vma.start, op.at), min(vma.end, op.at + length)
+        if error := move_vma(step, mm, vma, low, high - low, to + low - op.at):
+            return error, 0
+    return 0, to
+
+
+def move_vma(step: Step, mm: Mm, vma: Vma, at: int, pages: int, to: int) -> int:
+    """Move `[at, at + pages)` of `vma` to the free pages at `to`."""
+    if map_count_reached(step, mm, slack=3):
+        return -errno.ENOMEM
+    error, new = vm_area_dup(step, vma)
+    if error:
+        return -errno.ENOMEM
+    pgoff = vma.pgoff + at - vma.start
+    new = mm.insert(attrs.evolve(new, start=to, end=to + pages, pgoff=pgoff))
+    if ops := step.ops(vma.file):
+        stack, step.stack = step.stack, ("copy_vma", "move_vma", *step.stack)
+        new = ops.open(step, mm, new)
+        step.stack = stack
+    gone, error, result = mm.current(vma), 0, 0
+    start = at
+    if move_page_tables(step, mm, at, to, pages):
+        move_page_tables(step, mm, to, at, pages, back=True)
+        gone, start, result = mm.current(new), to, -errno.ENOMEM
+    if pfnmap(gone):
+        step.tracking.moved(step, mm, gone)
+    error = do_munmap(step, mm, start, start + pages)
+    return result or error
+
+
+def move_page_tables(
+    step: Step, mm: Mm, at: int, to: int, pages: int, *, back: bool = False
+) -> int:
+    """Move entries table by table; 0, or the error of a failed allocation.
+
+    Moving `back` cannot fail: the tables are still there.
+    """
+    done = 0
+    while done < pages:
+        source, target = at + done, to + done
+        extent = min(
+            pages - done,
+            PTRS_PER_PTE - source % PTRS_PER_PTE,
+            PTRS_PER_PTE - target % PTRS_PER_PTE,
+        )
+        old, new = source // PTRS_PER_PTE, target // PTRS_PER_PTE
+        whole = extent == PTRS_PER_PTE
+        runs = pagetable.within(mm.ptes, source, source + extent)
+        huge = any(run.huge for run in runs)
+        if old in mm.tables and whole and new not in mm.tables and not back:
+            mm.tables = mm.tables - {old} | {new}
+        elif old in mm.tables and not back and (error := pte_alloc(step, mm, new)):
+            return error
+        if huge and not whole:
+            mm.ptes = pagetable.split_huge(mm.ptes, source, source + extent)
+            runs = pagetable.within(mm.ptes, source, source + extent)
+        mm.ptes = pagetable.clear(mm.ptes, source, source + extent)
+        mm.ptes = pagetable.put(mm.ptes, *(_shifted(run, target - source) for run in runs))
+        done += extent
+    return 0
+
+
+def _shifted(run: PteRun, distance: int) -> PteRun:
+    return attrs.evolve(run, start=run.start + distance, end=run.end + distance)

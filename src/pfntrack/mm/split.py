@@ -1,0 +1,92 @@
+"""Splitting VMAs, and joining those that may be joined.
+
+Source: mm/mmap.c (5.10, 6.1) and mm/vma.c (6.12, 7.3): `__split_vma`,
+`split_vma`, `vma_merge`. *Faithful* for pfn mappings; merging of anonymous
+memory is *simplified* to equal neighbours.
+"""
+
+from __future__ import annotations
+
+import errno
+
+import attrs
+
+from pfntrack.mm import pagetable
+from pfntrack.mm.limits import map_count_reached
+from pfntrack.mm.space import Mm
+from pfntrack.mm.step import Step
+from pfntrack.mm.vma import VM_SPECIAL, Vma
+
+
+def vm_area_dup(step: Step, vma: Vma) -> tuple[int, Vma]:
+    """Copy a VMA object; tracking may take a reference or refuse."""
+    if failed := step.fails("vm_area_dup"):
+        return failed, vma
+    return step.tracking.dup(step, vma)
+
+
+def __split_vma(step: Step, mm: Mm, vma: Vma, at: int, *, new_below: bool) -> int:
+    """Cut `vma` in two at page `at`; the new object is the lower or the upper part.
+
+    `vm_ops->open` sees the new object only; the old one keeps what the driver
+    knows about it.
+    """
+    error, new = vm_area_dup(step, vma)
+    if error:
+        return error
+    mm.ptes = pagetable.split_huge(mm.ptes, at, at)
+    lower, upper = (new, vma) if new_below else (vma, new)
+    lower = attrs.evolve(lower, end=at)
+    upper = attrs.evolve(upper, start=at, pgoff=vma.pgoff + at - vma.start)
+    mm.replace(vma, lower, upper)
+    if error := step.tracking.split(step, mm, lower, upper):
+        step.tracking.free(step, new)
+        mm.remove(upper)
+        mm.replace(lower, vma)
+        return error
+    opened = mm.current(lower if new_below else upper)
+    if ops := step.ops(vma.file):
+        ops.open(step, mm, opened)
+    return 0
+
+
+def split_vma(step: Step, mm: Mm, vma: Vma, at: int, *, new_below: bool) -> int:
+    """Split, unless the process has as many VMAs as it may have."""
+    if map_count_reached(step, mm):
+        step.note("split_vma", "vm.max_map_count is reached: -ENOMEM")
+        return -errno.ENOMEM
+    return __split_vma(step, mm, vma, at, new_below=new_below)
+
+
+def vma_modify(step: Step, mm: Mm, vma: Vma, start: int, end: int) -> tuple[int, Vma]:
+    """Cut out `[start, end)` for a change of flags: (error, the VMA to change).
+
+    The first cut makes the lower part the new object, the second the upper.
+    """
+    if vma.start < start:
+        if error := split_vma(step, mm, vma, start, new_below=True):
+            return error, vma
+        vma = next(each for each in mm.vmas if each.start == start)
+    if vma.end > end:
+        if error := split_vma(step, mm, vma, end, new_below=False):
+            return error, vma
+        vma = mm.current(vma)
+    return 0, vma
+
+
+def vma_merge(mm: Mm) -> None:
+    """Join anonymous neighbours that are alike; special VMAs never merge."""
+    merged: list[Vma] = []
+    for vma in mm.vmas:
+        last = merged[-1] if merged else None
+        if (
+            last is not None
+            and last.end == vma.start
+            and vma.file is None
+            and not vma.flags & VM_SPECIAL
+            and attrs.evolve(last, start=vma.start, end=vma.end) == vma
+        ):
+            merged[-1] = attrs.evolve(last, end=vma.end)
+        else:
+            merged.append(vma)
+    mm.vmas = tuple(merged)

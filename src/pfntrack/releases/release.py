@@ -1,0 +1,133 @@
+"""Kernel releases as data: which design, which quirks, which drivers."""
+
+from __future__ import annotations
+
+import attrs
+
+from pfntrack.designs.base import Design
+from pfntrack.designs.track_context import TrackContextDesign
+from pfntrack.designs.vm_pat import VmPat
+from pfntrack.drivers.vfio import VfioStyle
+from pfntrack.mm.madvise import ADVICES_5_10, ADVICES_6_1, ADVICES_7_3
+from pfntrack.mm.step import MmQuirks, RemapOrder
+from pfntrack.pat.context import PatQuirks, RamFlags
+from pfntrack.pat.mtrr import MtrrLookup
+
+
+@attrs.frozen
+class Release:
+    """One kernel release (family): everything that the model may do differently.
+
+    `kernels` names what the data was taken from and measured on.
+    """
+
+    name: str
+    kernels: str
+    design: Design
+    pat: PatQuirks
+    mm: MmQuirks
+    vfio: VfioStyle
+    vfio_claims_at_open: bool = False
+    # Functions that a probe on this release can see being called; a pair
+    # names one that is inlined everywhere but in the second function.
+    visible_calls: frozenset[str] = frozenset()
+
+
+_RESERVE = frozenset({"memtype_reserve", "memtype_reserve_ret", "memtype_kernel_map_sync"})
+_FREE = frozenset({"memtype_free", "memtype_free_ret"})
+_VM_PAT = _RESERVE | {
+    "track_pfn_remap",
+    "track_pfn_remap_ret",
+    "track_pfn_copy",
+    "track_pfn_copy_ret",
+    "track_pfn_insert",
+    "untrack_pfn",
+}
+_CONTEXT = (
+    _RESERVE
+    | _FREE
+    | {
+        "pfnmap_track",
+        "pfnmap_track_ret",
+        "pfnmap_untrack",
+        "pfnmap_setup_cachemode",
+        "pfnmap_setup_cachemode_ret",
+    }
+)
+
+R5_10 = Release(
+    name="5.10",
+    kernels="Debian 5.10.223",
+    design=VmPat(
+        name="vm-pat-5.10",
+        summary="as vm-pat, but fork copies the flag before the reservation (5.10)",
+        clears_child=False,
+        walks_huge=False,
+    ),
+    pat=PatQuirks(
+        mtrr_lookup=MtrrLookup.FIXED_AT_START,
+        ram_flags=RamFlags.UNCACHED_ARCH_1,
+        reserve_masks_end=True,
+    ),
+    mm=MmQuirks(
+        remap_order=RemapOrder.COW_TRACK_FLAGS,
+        remap_zaps_on_error=False,
+        fork_opens_first=False,
+        upgrades_exclusive=False,
+        advices=ADVICES_5_10,
+        revokes_sysfs=False,
+    ),
+    vfio=VfioStyle.REMAP_AT_FAULT,
+    visible_calls=_VM_PAT | {"untrack_pfn_moved", "iounmap:memtype_free"},
+)
+
+R6_1 = Release(
+    name="6.1",
+    kernels="Debian 6.1.192",
+    design=VmPat(walks_huge=False),
+    pat=PatQuirks(mtrr_lookup=MtrrLookup.FIXED_AT_START, ram_flags=RamFlags.UNCACHED_ARCH_1),
+    mm=MmQuirks(advices=ADVICES_6_1),
+    vfio=VfioStyle.REMAP_AT_FAULT,
+    visible_calls=_VM_PAT | _FREE | {"untrack_pfn_clear", "untrack_pfn_copy"},
+)
+
+R6_12 = Release(
+    name="6.12",
+    kernels="Debian 6.12.117",
+    design=VmPat(),
+    pat=PatQuirks(),
+    mm=MmQuirks(
+        munmap_new_below=True,
+        mmap_frees_last=True,
+        flags_need_write_lock=True,
+        has_mseal=True,
+        advices=ADVICES_6_1,
+    ),
+    vfio=VfioStyle.INSERT_AT_FAULT,
+    visible_calls=R6_1.visible_calls,
+)
+
+R7_3 = Release(
+    name="7.3",
+    kernels="Debian 7.3.4",
+    design=TrackContextDesign(),
+    pat=PatQuirks(end_match=False, pgprot_replaces=True),
+    mm=MmQuirks(
+        remap_order=RemapOrder.FLAGS_TRACK,
+        munmap_new_below=True,
+        mmap_frees_last=True,
+        mremap_checks_first=True,
+        has_mseal=True,
+        sysfs_madv_remove="EOPNOTSUPP",
+        advices=ADVICES_7_3,
+        pfn_t=False,
+        devmem_skips_without_pat=True,
+        devmem_prepares=True,
+        access_warns=False,
+    ),
+    vfio=VfioStyle.INSERT_AT_FAULT,
+    vfio_claims_at_open=True,
+    visible_calls=_CONTEXT,
+)
+
+RELEASES = {release.name: release for release in (R5_10, R6_1, R6_12, R7_3)}
