@@ -1,0 +1,199 @@
+"""A booted guest that can play scenarios: set up once, restored before each."""
+
+from __future__ import annotations
+
+import errno
+import json
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import attrs
+
+from pfntrack.errors import GuestError
+from pfntrack.lab import machine
+from pfntrack.lab.calls import probe_lines
+from pfntrack.lab.events import parse_memtype_list
+from pfntrack.lab.machine import VFIO_WINDOW, WINDOWS, Bar, parse_bar, regions_of
+from pfntrack.lab.qemu import Qemu, host_side
+from pfntrack.lab.regions import Regions
+
+BOOT_SECONDS = 180.0
+STEP_SECONDS = 30.0
+_SNAPSHOT = "ready"
+_TRACING = "/sys/kernel/tracing"
+_PCI = "/sys/bus/pci"
+
+
+@attrs.frozen(slots=True)
+class GuestModule:
+    """A kernel module in the initramfs, and the parameters it is loaded with."""
+
+    name: str
+    parameters: str = ""
+
+
+@attrs.frozen(slots=True)
+class BootFiles:
+    """What a guest is booted from."""
+
+    series: str
+    kernel: Path
+    initrd: Path
+    modules: tuple[GuestModule, ...] = ()
+    vfio: bool = False
+
+
+@attrs.frozen(slots=True)
+class Answer:
+    """What came of one command."""
+
+    ret: int
+    error: int
+    signal: int
+    value: int
+
+
+@attrs.frozen(slots=True)
+class Observation:
+    """Everything read after a step, still as the guest's text."""
+
+    memtype: str
+    log: tuple[str, ...]
+    trace: str
+    processes: dict[str, dict[str, Any]]
+
+
+def command_line(files: BootFiles) -> list[str]:
+    """QEMU's command as it would be run, for a dry run; paths of sockets are examples."""
+    return [
+        machine.QEMU,
+        *machine.arguments(vfio=files.vfio),
+        *("-kernel", str(files.kernel), "-initrd", str(files.initrd)),
+        *("-append", machine.kernel_command_line(vfio=files.vfio)),
+        *host_side(Path("/tmp/pfntrack-lab-XXXX")),  # noqa: S108 - only shown
+    ]
+
+
+class Guest:
+    """A guest from boot to power-off, as a context manager."""
+
+    def __init__(self, files: BootFiles) -> None:
+        self.files = files
+        self.append = machine.kernel_command_line(vfio=files.vfio)
+        self.machine_arguments = machine.arguments(vfio=files.vfio)
+        self._qemu = Qemu(self.machine_arguments, files.kernel, files.initrd, self.append)
+        self.bars: list[Bar] = []
+        self.regions = Regions()
+        self.baseline: list[list[str | int]] = []
+        self.version = ""
+        self.release = ""
+        self.vfio_group = ""
+        self.has_module = False
+
+    def __enter__(self) -> Guest:
+        self._qemu.__enter__()
+        try:
+            self._set_up()
+        except BaseException:
+            self._qemu.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._qemu.close()
+
+    # talking ---------------------------------------------------------------
+
+    def _ask(self, line: str, timeout: float = STEP_SECONDS) -> dict[str, Any]:
+        self._qemu.send(line)
+        text = self._qemu.receive(timeout)
+        try:
+            answer = json.loads(text)
+        except ValueError as error:
+            raise self._qemu.failure(f"garbled answer to {line!r}: {text[:200]!r}") from error
+        if not isinstance(answer, dict):
+            raise self._qemu.failure(f"unexpected answer to {line!r}: {text[:200]!r}")
+        return answer
+
+    def command(self, line: str) -> Answer:
+        """One command; see guest/agent.c."""
+        a = self._ask(line)
+        return Answer(a["ret"], a["err"], a["sig"], a["value"])
+
+    def in_process(self, process: str, line: str) -> Answer:
+        """One operation of a process."""
+        return self.command(f"do {process} {line}")
+
+    def text(self, path: str) -> str:
+        """A file of the guest, empty if it cannot be read."""
+        return str(self._ask(f"cat {path}")["text"])
+
+    def observe(self) -> Observation:
+        """Look at everything; the log and the calls start anew."""
+        a = self._ask("observe")
+        return Observation(
+            a["memtype"] or "", tuple(a["kmsg"].splitlines()), a["trace"] or "", a["procs"]
+        )
+
+    def clear_warn_once(self) -> None:
+        """Let every once-only warning speak again."""
+        self.command("write /sys/kernel/debug/clear_warn_once 1")
+
+    def restore(self) -> None:
+        """Back to the state after boot."""
+        self._qemu.restore(_SNAPSHOT)
+
+    # setting up ------------------------------------------------------------
+
+    def _must(self, line: str, why: str) -> None:
+        answer = self.command(line)
+        if answer.error:
+            name = errno.errorcode.get(answer.error, str(answer.error))
+            raise self._qemu.failure(f"{why}: {line!r} failed with {name}")
+
+    def _set_up(self) -> None:
+        ready = self._qemu.receive(BOOT_SECONDS)
+        if "ready" not in ready:
+            raise self._qemu.failure(f"unexpected greeting {ready[:200]!r}")
+        for module in self.files.modules:
+            self._must(f"module /mod/{module.name}.ko {module.parameters}".strip(), "cannot load")
+        self.has_module = not self.command("lab").error
+        self.version = self.text("/proc/version").strip()
+        self.release = self.text("/proc/sys/kernel/osrelease").strip()
+        self._find_bars()
+        if self.files.vfio:
+            self._bind_vfio()
+        self._trace_calls()
+        self.observe()
+        self.baseline = parse_memtype_list(self.observe().memtype, self.regions)
+        self._qemu.save(_SNAPSHOT)
+
+    def _find_bars(self) -> None:
+        for window in WINDOWS:
+            bar = parse_bar(window, self.text(f"{_PCI}/devices/{window.bdf}/resource"))
+            if bar:
+                self.bars.append(bar)
+        if not self.bars:
+            raise self._qemu.failure("the guest shows none of its devices' windows")
+        self.regions = regions_of(self.bars)
+
+    def _bind_vfio(self) -> None:
+        bdf = VFIO_WINDOW.bdf
+        self.command("write /sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts Y")
+        self._must(f"write {_PCI}/devices/{bdf}/driver_override vfio-pci", "cannot use VFIO")
+        self._must(f"write {_PCI}/drivers/vfio-pci/bind {bdf}", "cannot use VFIO")
+        group = str(self._ask(f"link {_PCI}/devices/{bdf}/iommu_group")["text"])
+        if not group:
+            raise GuestError("the guest has no IOMMU group for its device: is INTEL_IOMMU set?")
+        self.vfio_group = f"/dev/vfio/{group.rsplit('/', 1)[-1]}"
+
+    def _trace_calls(self) -> None:
+        for line in probe_lines():
+            self.command(f"append {_TRACING}/kprobe_events {line}")
+        self.command(f"write {_TRACING}/events/pfntrack/enable 1")

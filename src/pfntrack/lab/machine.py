@@ -1,0 +1,91 @@
+"""The guest's machine: QEMU's arguments and the windows of its devices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from pfntrack.lab.regions import PAGE_SIZE, Region, Regions
+
+QEMU = "qemu-system-x86_64"
+
+_BASE = ("-nodefaults -no-reboot -display none -m 256 -smp 1 -M q35 -cpu max -accel tcg").split()
+_IOMMU = ("-device", "intel-iommu")
+_DEVICES = (
+    "-object",
+    "memory-backend-ram,id=hb,size=16M",
+    "-device",
+    "ivshmem-plain,memdev=hb,master=on,addr=4",
+    "-device",
+    "bochs-display,vgamem=16M,addr=5",
+    "-device",
+    "virtio-rng-pci,addr=6",
+)
+_APPEND = (
+    "console=ttyS0 panic=-1 nokaslr debugpat nowatchdog tsc=reliable "
+    "rcupdate.rcu_cpu_stall_suppress=1 loglevel=1 "
+)
+
+
+@attrs.frozen(slots=True)
+class Window:
+    """A memory window of one of the guest's devices."""
+
+    name: str
+    bdf: str
+    bar: int
+
+
+WINDOWS = (
+    Window("H", "0000:00:04.0", 2),
+    Window("L", "0000:00:05.0", 0),
+    Window("R", "0000:00:06.0", 4),
+)
+VFIO_WINDOW = WINDOWS[0]
+
+
+@attrs.frozen(slots=True)
+class Bar:
+    """Where the firmware put a window."""
+
+    window: Window
+    base: int
+    pages: int
+    flags: str
+
+    def as_json(self) -> dict[str, Any]:
+        """The form of the trace's ``machine.bars``."""
+        return {
+            "base": self.base,
+            "pages": self.pages,
+            "flags": self.flags,
+            "bdf": self.window.bdf,
+            "n": self.window.bar,
+        }
+
+
+def arguments(*, vfio: bool) -> list[str]:
+    """QEMU's arguments as far as they make up the machine."""
+    return [*_BASE, *(_IOMMU if vfio else ()), *_DEVICES]
+
+
+def kernel_command_line(*, vfio: bool) -> str:
+    """What the kernel is booted with."""
+    return _APPEND + ("intel_iommu=on" if vfio else "")
+
+
+def parse_bar(window: Window, resource: str) -> Bar | None:
+    """A window's place from the device's ``resource`` file in sysfs."""
+    lines = resource.splitlines()
+    if window.bar >= len(lines):
+        return None
+    start, end, flags = (int(word, 16) for word in lines[window.bar].split())
+    if not start:
+        return None
+    return Bar(window, start, (end - start + 1) // PAGE_SIZE, hex(flags))
+
+
+def regions_of(bars: list[Bar]) -> Regions:
+    """The windows as named regions."""
+    return Regions(tuple(Region(bar.window.name, bar.base // PAGE_SIZE, bar.pages) for bar in bars))
