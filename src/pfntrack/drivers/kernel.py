@@ -138,6 +138,6 @@ def arch_io_free_memtype_wc(ctx: Context, start: int, end: int) -> None:
 def set_memory(ctx: Context, start: int, end: int, cache: CacheMode) -> int:
     """set_memory_wc() and its kin on RAM; set_memory_wb() gives the type back."""
     if cache is CacheMode.WB:
-        memtype_free(ctx, start, end)
+        memtype_free(ctx, start, end, via="set_memory")
         return 0
     return memtype_reserve(ctx, start, end, cache, want_ret=False)[0]

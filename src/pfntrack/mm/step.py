@@ -64,6 +64,8 @@ class MmQuirks:
     advices: frozenset[str] = frozenset()
     # PFNs handed to vmf_insert_pfn carry the device bit (pfn_t, to 6.16).
     pfn_t: bool = True
+    # Anonymous inodes (VFIO devices) cannot be mapped executable.
+    anon_inode_noexec: bool = False
     # The open of /dev/mem cache bits are left alone with PAT off.
     devmem_skips_without_pat: bool = False
     # /dev/mem maps through ->mmap_prepare.

@@ -36,7 +36,11 @@ LocalCall = Callable[[Step, Mm, Any, File | None], Result]
 
 def errno_result(error: int) -> Result:
     """The result of a call that returns 0 or a negative errno."""
-    return Result(-1, errno.errorcode[-error]) if error else Result()
+    if not error:
+        return Result()
+    # Python prefers the other name of this one.
+    name = "EOPNOTSUPP" if -error == errno.EOPNOTSUPP else errno.errorcode[-error]
+    return Result(-1, name)
 
 
 def window_of(machine: Machine, name: str) -> Window:

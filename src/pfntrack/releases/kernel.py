@@ -124,7 +124,10 @@ class _Work:
         self.op = op
         name = getattr(op, "p", None)
         self.process = world.process(name) if name is not None else None
-        actor = self.process or (world.processes[0] if world.processes else None)
+        actor = self.process
+        if actor is None and not isinstance(op, ops.DriverBind | ops.DriverUnbind):
+            # Nobody says who asks the kernel; the first process is as good as any.
+            actor = next(iter(world.processes), None)
         self.step = kernel._step(  # noqa: SLF001 - one class in two parts
             world.phys, actor.task if actor else KWORKER, world.failures
         )
@@ -225,7 +228,12 @@ class _Work:
         group = File(self.world.next_file, "vfio-group", "", "/dev/vfio/0")
         self._install(op.fds[1], group)
         device = File(
-            self.world.next_file, "vfio", mapping, "anon_inode:[vfio-device]", window=window
+            self.world.next_file,
+            "vfio",
+            mapping,
+            "anon_inode:[vfio-device]",
+            noexec=self.kernel.release.mm.anon_inode_noexec,
+            window=window,
         )
         self._install(op.fds[2], device)
         self.kernel.vfio.open_device(self.step, device)
@@ -272,7 +280,7 @@ class _Work:
         del self.mms[gone.name]
         for file in dict.fromkeys(file for _, file in gone.fds):
             self._drop(file)
-        failures = tuple(each for each in self.step.failures if each.task != gone.name)
+        failures = tuple(each for each in self.step.failures if each.task != gone.task.comm)
         self.step.failures = failures
         return Result()
 
@@ -312,14 +320,14 @@ class _Work:
             raise ModelError(f"a failing {op.symbol} is not modelled")
         if op.symbol not in _COMMON | design.symbols:
             return errno_result(-errno.ENOENT)
-        armed = Failure(op.symbol, op.value, op.p, op.nth, op.vma_at)
+        armed = Failure(op.symbol, op.value, self.step.task.comm, op.nth, op.vma_at)
         self.step.failures = (*self.step.failures, armed)
         return Result()
 
     def unfail(self) -> Result:
-        op = self._is(ops.Unfail)
-        mine = [each for each in self.step.failures if each.task == op.p]
-        self.step.failures = tuple(each for each in self.step.failures if each.task != op.p)
+        comm = self.step.task.comm
+        mine = [each for each in self.step.failures if each.task == comm]
+        self.step.failures = tuple(each for each in self.step.failures if each.task != comm)
         return Result(fired=sum(each.fired for each in mine))
 
     # Helpers.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import attrs
 
 from pfntrack.designs.base import Design
 from pfntrack.designs.track_context import TrackContextDesign
 from pfntrack.designs.vm_pat import VmPat
 from pfntrack.drivers.vfio import VfioStyle
+from pfntrack.errors import InputFormatError
 from pfntrack.mm.madvise import ADVICES_5_10, ADVICES_6_1, ADVICES_7_3
 from pfntrack.mm.step import MmQuirks, RemapOrder
 from pfntrack.pat.context import PatQuirks, RamFlags
@@ -28,8 +31,8 @@ class Release:
     mm: MmQuirks
     vfio: VfioStyle
     vfio_claims_at_open: bool = False
-    # Functions that a probe on this release can see being called; a pair
-    # names one that is inlined everywhere but in the second function.
+    # Functions that a probe on this release can see being called; of a pair,
+    # the second only where the first calls it (elsewhere it is inlined).
     visible_calls: frozenset[str] = frozenset()
 
 
@@ -78,7 +81,8 @@ R5_10 = Release(
         revokes_sysfs=False,
     ),
     vfio=VfioStyle.REMAP_AT_FAULT,
-    visible_calls=_VM_PAT | {"untrack_pfn_moved", "iounmap:memtype_free"},
+    visible_calls=_VM_PAT
+    | {"untrack_pfn_moved", "iounmap:memtype_free", "set_memory:memtype_free"},
 )
 
 R6_1 = Release(
@@ -121,6 +125,7 @@ R7_3 = Release(
         sysfs_madv_remove="EOPNOTSUPP",
         advices=ADVICES_7_3,
         pfn_t=False,
+        anon_inode_noexec=True,
         devmem_skips_without_pat=True,
         devmem_prepares=True,
         access_warns=False,
@@ -131,3 +136,21 @@ R7_3 = Release(
 )
 
 RELEASES = {release.name: release for release in (R5_10, R6_1, R6_12, R7_3)}
+
+# A kernel between two modelled releases behaves like the older of the two in
+# tracking; see docs/conformance.md for what else may differ.
+_SINCE = (((0,), R5_10), ((6, 0), R6_1), ((6, 10), R6_12), ((6, 16), R7_3))
+
+
+def release_for(series: str) -> Release:
+    """The modelled release that stands for kernel `series` (such as `6.6`).
+
+    Raises InputFormatError if `series` is not a version.
+    """
+    if series in RELEASES:
+        return RELEASES[series]
+    numbers = re.match(r"(\d+)\.(\d+)", series)
+    if numbers is None:
+        raise InputFormatError(f"kernel {series!r}: expected a version such as 6.12")
+    version = int(numbers[1]), int(numbers[2])
+    return [release for since, release in _SINCE if since <= version][-1]

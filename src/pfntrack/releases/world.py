@@ -9,6 +9,7 @@ from __future__ import annotations
 import attrs
 
 from pfntrack.errors import ModelError
+from pfntrack.mm.ops import Result
 from pfntrack.mm.space import AddressSpace
 from pfntrack.mm.vma import File
 from pfntrack.pat.context import Failure
@@ -24,12 +25,13 @@ class Process:
 
     name: str
     pid: int
+    comm: str = ""
     space: AddressSpace = attrs.field(factory=AddressSpace)
     fds: tuple[tuple[int, File], ...] = ()
 
     @property
     def task(self) -> Task:
-        return Task(self.name, self.pid)
+        return Task(self.comm or self.name, self.pid)
 
     def file(self, fd: int) -> File:
         """The open file behind `fd`; ModelError if it is closed."""
@@ -48,13 +50,14 @@ class Process:
 
 @attrs.frozen
 class World:
-    """A state of the model."""
+    """A state of the model; `comm` is the pattern of the processes' task names."""
 
     processes: tuple[Process, ...] = ()
     phys: Physical = attrs.field(factory=Physical)
     failures: tuple[Failure, ...] = ()
     next_file: int = 1
     next_pid: int = FIRST_PID
+    comm: str = "{}"
 
     def process(self, name: str) -> Process:
         """The living process `name`; ModelError if there is none."""
@@ -70,7 +73,7 @@ class World:
 
     def start(self, name: str) -> World:
         """The same with a new, empty process."""
-        process = Process(name, self.next_pid)
+        process = Process(name, self.next_pid, self.comm.format(name))
         return attrs.evolve(self, processes=(*self.processes, process), next_pid=self.next_pid + 1)
 
 
@@ -79,5 +82,5 @@ class Outcome:
     """What one operation led to."""
 
     world: World
-    result: object
+    result: Result
     events: tuple[Event, ...] = ()

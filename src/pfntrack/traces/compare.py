@@ -1,0 +1,188 @@
+"""One step of a recording against the model, field by field."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import attrs
+
+from pfntrack.mm.ops import Result
+from pfntrack.pat import events as ev
+from pfntrack.pat.physical import Machine
+from pfntrack.releases.world import World
+from pfntrack.traces.observe import Observer
+
+Json = dict[str, Any]
+
+# Small functions that compilers fold into their callers: a recorded call
+# chain may lack them.
+INLINABLE = frozenset(
+    "get_pat_info untrack_pfn unmap_single_vma zap_page_range_single unmap_vmas exit_mmap mmput "
+    "copy_vma do_fault unmap_mapping_range reserve_ram_pages_type".split()
+)
+_TASK = re.compile(r"\b(lab[A-Za-z]\w*):\d+\b")
+_MEM = re.compile(r"\[mem 0x([0-9a-f]+)-0x([0-9a-f]+)\]")
+
+
+@attrs.frozen
+class Difference:
+    """One field that differs: its path, the model's value and the recorded one."""
+
+    field: str
+    model: Any
+    recorded: Any
+
+
+def compare_step(
+    observer: Observer,
+    world: World,
+    result: Result,
+    events: tuple[ev.Event, ...],
+    baseline: list[list[Any]],
+    step: Json,
+) -> list[Difference]:
+    """All differences between the model after an operation and the recorded step."""
+    found: list[Difference] = []
+    shown = observer.result(result)
+    for key, recorded in step["result"].items():
+        _field(found, f"result.{key}", shown.get(key), recorded)
+    for key in shown.keys() - step["result"].keys() - {"value"}:
+        _field(found, f"result.{key}", shown[key], None)
+    added, missing = observer.memtype(world, baseline)
+    _field(found, "memtype", added, step["memtype"])
+    _field(found, "baseline_missing", missing, step.get("baseline_missing", []))
+    _procs(found, observer.procs(world), step["procs"])
+    _events(found, observer.events(events), step["events"])
+    if "calls" in step:
+        _list(found, "calls", observer.calls(events), step["calls"])
+    if "dmesg" in step:
+        model = [_neutral(line, observer.machine) for line in _lines(events)]
+        recorded = [_neutral(line, observer.machine) for line in _fold_warns(step["dmesg"])]
+        _list(found, "dmesg", model, recorded)
+    return found
+
+
+def _field(found: list[Difference], name: str, model: Any, recorded: Any) -> None:
+    if model != recorded:
+        found.append(Difference(name, model, recorded))
+
+
+def _list(found: list[Difference], name: str, model: list[Any], recorded: list[Any]) -> None:
+    """Compare lists; report the first differing element."""
+    for number, (ours, theirs) in enumerate(zip(model, recorded, strict=False)):
+        if ours != theirs:
+            found.append(Difference(f"{name}[{number}]", ours, theirs))
+            return
+    if len(model) != len(recorded):
+        at = min(len(model), len(recorded))
+        found.append(
+            Difference(
+                f"{name}[{at}]",
+                model[at] if at < len(model) else None,
+                recorded[at] if at < len(recorded) else None,
+            )
+        )
+
+
+def _procs(found: list[Difference], model: Json, recorded: Json) -> None:
+    _field(found, "procs", sorted(model), sorted(recorded))
+    model, recorded = _numbered(model), _numbered(recorded)
+    for name in sorted(model.keys() & recorded.keys()):
+        ours, theirs = model[name]["vmas"], recorded[name].get("vmas", [])
+        where = f"procs.{name}.vmas"
+        _field(found, where, [_place(vma) for vma in ours], [_place(vma) for vma in theirs])
+        for number, (vma, other) in enumerate(zip(ours, theirs, strict=False)):
+            for key in other:
+                _field(found, f"{where}[{number}].{key}", vma.get(key), other[key])
+            if "ctx" in vma and "ctx" not in other:
+                _field(found, f"{where}[{number}].ctx", vma["ctx"], None)
+
+
+def _numbered(procs: Json) -> Json:
+    """Contexts numbered by appearance in this step.
+
+    A recorded id stands for an address, which the allocator may use again.
+    """
+    ids: dict[int, int] = {}
+    shown = {}
+    for name in sorted(procs):
+        vmas = []
+        for vma in procs[name].get("vmas", []):
+            if "ctx" in vma:
+                number = ids.setdefault(vma["ctx"].get("id"), len(ids) + 1)
+                vma = vma | {"ctx": vma["ctx"] | {"id": number}}
+            vmas.append(vma)
+        shown[name] = {"vmas": vmas}
+    return shown
+
+
+def _place(vma: Json) -> tuple[Any, Any]:
+    return vma.get("at"), vma.get("pages")
+
+
+def _events(found: list[Difference], model: list[Json], recorded: list[Json]) -> None:
+    """Compare events; of kinds with more detail than the model, the common keys."""
+    if len(model) != len(recorded):
+        _list(found, "events", [e["ev"] for e in model], [e.get("ev") for e in recorded])
+        return
+    for number, (ours, theirs) in enumerate(zip(model, recorded, strict=True)):
+        if ours["ev"] == theirs.get("ev") == "warn":
+            same = ours["file"] == theirs.get("file") and chain_agrees(ours["chain"], theirs)
+        else:
+            common = ours.keys() & theirs.keys()
+            same = ours["ev"] == theirs.get("ev") and all(ours[k] == theirs[k] for k in common)
+        if not same:
+            found.append(Difference(f"events[{number}]", ours, theirs))
+            return
+
+
+def chain_agrees(chain: list[str], recorded: Json) -> bool:
+    """Do the recorded frames contain the model's chain, in order?"""
+    frames = iter([recorded.get("func", ""), *recorded.get("stack", [])])
+    for name in chain:
+        rest = list(frames)
+        if name in rest:
+            frames = iter(rest[rest.index(name) + 1 :])
+        elif name in INLINABLE:
+            frames = iter(rest)
+        else:
+            return False
+    return True
+
+
+def _lines(events: tuple[ev.Event, ...]) -> list[str]:
+    lines = []
+    for event in events:
+        if isinstance(event, ev.Warn):
+            lines.append("WARN")
+        elif (text := event.text()) is not None:
+            lines.append(text)
+    return lines
+
+
+def _fold_warns(lines: list[str]) -> list[str]:
+    """One `WARN` in place of each register and stack dump."""
+    out: list[str] = []
+    inside = False
+    for line in lines:
+        if "[ cut here ]" in line:
+            inside = True
+            out.append("WARN")
+        elif inside:
+            inside = "end trace" not in line
+        else:
+            out.append(line)
+    return out
+
+
+def _neutral(line: str, machine: Machine) -> str:
+    """Without pids and without addresses of RAM, which differ from boot to boot."""
+
+    def ram(found: re.Match[str]) -> str:
+        start, last = int(found[1], 16), int(found[2], 16)
+        if any(low <= start < high for low, high in machine.ram):
+            return f"[mem RAM {last + 1 - start} bytes]"
+        return found[0]
+
+    return _MEM.sub(ram, _TASK.sub(r"\1:PID", line))
