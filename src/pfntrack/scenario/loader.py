@@ -1,0 +1,187 @@
+"""Scenario texts and files, and the library that comes with the package."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.resources
+from collections.abc import Mapping
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+import attrs
+from lark import Token, Tree
+
+from pfntrack.errors import ScenarioError
+from pfntrack.mm import ops
+from pfntrack.pat.physical import Window
+from pfntrack.pat.ram import PAGE_SHIFT, PAGE_SIZE
+from pfntrack.scenario import meaning
+from pfntrack.scenario.build import Draft, build
+from pfntrack.scenario.claims import claims
+from pfntrack.scenario.expect import Expect
+from pfntrack.scenario.model import PAT_LAYOUTS, MachineSpec, Scenario, Step
+from pfntrack.scenario.syntax import tree
+from pfntrack.scenario.words import Complaint, Words, integer, place, text_of
+
+SUFFIX = ".pfn"
+
+
+def parse(text: str, file: str = "<text>") -> Scenario:
+    """The scenario in `text`; `file` is named in errors.
+
+    Raises ScenarioError, one line with file, line and column.
+    """
+    root = tree(text, file)
+    try:
+        return _scenario(root)
+    except Complaint as complaint:
+        line, column = complaint.place
+        raise ScenarioError(f"{file}:{line}:{column}: {complaint}") from None
+
+
+def load(path: Path | Traversable | str) -> Scenario:
+    """The scenario in a file."""
+    path = Path(path) if isinstance(path, str) else path
+    try:
+        text = path.read_bytes().decode()
+    except OSError as error:
+        raise ScenarioError(f"{path}: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        raise ScenarioError(f"{path}: not UTF-8 (byte {error.start})") from None
+    return parse(text, str(path))
+
+
+def library() -> Mapping[str, Traversable]:
+    """All scenarios that come with the package: name to file, sorted."""
+    folder = importlib.resources.files(__package__).joinpath("library")
+    files = [entry for entry in folder.iterdir() if entry.name.endswith(SUFFIX)]
+    return {file.name.removesuffix(SUFFIX): file for file in sorted(files, key=lambda f: f.name)}
+
+
+def find(name_or_path: str) -> Scenario:
+    """A scenario by its name in the library, or by the path of a file."""
+    known = library()
+    if name_or_path in known:
+        return load(known[name_or_path])
+    path = Path(name_or_path)
+    if path.suffix == SUFFIX or len(path.parts) > 1 or path.exists():
+        return load(path)
+    close = difflib.get_close_matches(name_or_path, known, n=3)
+    hint = f", did you mean {' or '.join(close)}?" if close else ""
+    raise ScenarioError(f"no scenario {name_or_path!r} in the library and no such file{hint}")
+
+
+def _scenario(root: Tree[Token]) -> Scenario:
+    words = Words(root)
+    about, tags, block = words.part("about"), words.part("tags"), words.part("machine")
+    machine = _machine(block) if block else MachineSpec()
+    try:
+        known = meaning.start(machine)
+    except meaning.MeaninglessError as wrong:
+        raise Complaint(str(wrong), place(block.node if block else root)) from None
+    steps = []
+    for part in words.parts():
+        if part.data == "step":
+            step, known = _step(known, part)
+            steps.append(step)
+    finals = [part for part in words.parts() if part.data == "final"]
+    return Scenario(
+        name=str(words.need("NAME")),
+        about=text_of(about.need("STRING")) if about else "",
+        tags=tuple(map(str, tags.node.children)) if tags else (),
+        machine=machine,
+        steps=tuple(steps),
+        final=tuple(claim for part in finals for claim in _claims(known, part)),
+    )
+
+
+def _step(known: meaning.Known, node: Tree[Token]) -> tuple[Step, meaning.Known]:
+    first, *rest = Words(node).parts()
+    draft = build(first)
+    op = draft.op
+    if isinstance(op, ops.Open):
+        if draft.fd_missing:
+            op = attrs.evolve(op, fd=known.free_fd(op.p))
+        _bar_number(known.machine, draft)
+    try:
+        known = meaning.step(known, op)
+    except meaning.MeaninglessError as wrong:
+        where = draft.places.get(wrong.field) or draft.places[""]
+        raise Complaint(str(wrong), where) from None
+    line = draft.places[""][0]
+    expects = tuple(claim for part in rest for claim in _claims(known, part))
+    return Step(op, line, expects), known
+
+
+def _claims(known: meaning.Known, node: Tree[Token]) -> list[Expect]:
+    found = []
+    for claim, part in claims(node):
+        try:
+            meaning.expectation(known, claim)
+        except meaning.MeaninglessError as wrong:
+            raise Complaint(str(wrong), place(part)) from None
+        found.append(claim)
+    return found
+
+
+def _bar_number(machine: MachineSpec, draft: Draft) -> None:
+    """`resource2 of H` must name the BAR that H is."""
+    if draft.bar is None or not isinstance(draft.op, ops.Open):
+        return
+    window = machine.window(draft.op.window)
+    if window and window.bdf and window.bar != draft.bar:
+        message = f"{window.name} is BAR {window.bar}: say resource{window.bar}"
+        raise Complaint(message, draft.places["RESOURCE"])
+
+
+def _machine(block: Words) -> MachineSpec:
+    spec = MachineSpec()
+    for node in block.parts():
+        words = Words(node)
+        match str(node.data):
+            case "pat_off":
+                spec = attrs.evolve(spec, pat="off")
+            case "pat_layout":
+                name = words.need("NAME")
+                if name not in PAT_LAYOUTS:
+                    known = ", ".join(PAT_LAYOUTS)
+                    raise Complaint(f"no PAT layout {str(name)!r}; there are {known}", place(name))
+                spec = attrs.evolve(spec, pat=str(name))
+            case "window":
+                spec = attrs.evolve(spec, windows=(*spec.windows, _window(words)))
+            case "physical_bits":
+                spec = attrs.evolve(spec, phys_bits=_within(words, 32, 52))
+            case "overcommit_limit":
+                spec = attrs.evolve(spec, overcommit_pages=words.number())
+            case _:
+                spec = attrs.evolve(spec, mtrrs=False)
+    return spec
+
+
+def _within(words: Words, low: int, high: int) -> int:
+    token = words.need("NUMBER")
+    if not low <= integer(token) <= high:
+        raise Complaint(f"{token} is not between {low} and {high}", place(token))
+    return integer(token)
+
+
+def _window(words: Words) -> Window:
+    start, pages = words.need("NUMBER", 0), words.need("NUMBER", 1)
+    if integer(start) % PAGE_SIZE:
+        raise Complaint(f"{start} is not the start of a page", place(start))
+    if not integer(pages):
+        raise Complaint("a window has at least one page", place(pages))
+    name = words.need("WINDOW")
+    if name.startswith("ram"):
+        raise Complaint("names in ram... belong to allocated RAM", place(name))
+    bar = words.part("bar")
+    if bar is None:
+        return Window(str(name), integer(start) >> PAGE_SHIFT, integer(pages), prefetchable=False)
+    return Window(
+        str(name),
+        integer(start) >> PAGE_SHIFT,
+        integer(pages),
+        bdf=str(bar.need("BDF")),
+        bar=bar.number(),
+        prefetchable=bar.part("plain") is None,
+    )
