@@ -127,12 +127,25 @@ def arch_io_reserve_memtype_wc(ctx: Context, start: int, end: int) -> int:
     ):
         memtype_free(ctx, start, end)
         return -errno.EBUSY
+    held = (*ctx.phys.ioremaps, Ioremap(_bare(start, end), start, end, granted, mapped=False))
+    ctx.phys = attrs.evolve(ctx.phys, ioremaps=held)
     return 0
 
 
 def arch_io_free_memtype_wc(ctx: Context, start: int, end: int) -> None:
     """Give the reservation back."""
+    key = _bare(start, end)
+    left = list(ctx.phys.ioremaps)
+    for held in left:
+        if held.key == key:
+            left.remove(held)
+            break
+    ctx.phys = attrs.evolve(ctx.phys, ioremaps=tuple(left))
     memtype_free(ctx, start, end)
+
+
+def _bare(start: int, end: int) -> str:
+    return f"arch_io_reserve_memtype_wc:{start:#x}-{end:#x}"
 
 
 def set_memory(ctx: Context, start: int, end: int, cache: CacheMode) -> int:

@@ -54,7 +54,7 @@ class Parametric(Driver):
             error, vma = remap_pfn_range(step, mm, vma, page, pfn + page - start, 1, vma.prot)
             if error:
                 return error, mm.replace(vma, attrs.evolve(vma, start=start, end=end))
-        return 0, mm.replace(vma, attrs.evolve(vma, start=start, end=end))
+        return 0, mm.replace(vma, attrs.evolve(vma, start=start, end=end, origin=pfn))
 
     def fault(self, step: Step, mm: Mm, vma: Vma, page: int) -> str:
         mode = _file(vma).mode

@@ -141,8 +141,7 @@ def move_vma(step: Step, mm: Mm, vma: Vma, at: int, pages: int, to: int) -> int:
     error, new = vm_area_dup(step, vma)
     if error:
         return -errno.ENOMEM
-    pgoff = vma.pgoff + at - vma.start
-    new = mm.insert(attrs.evolve(new, start=to, end=to + pages, pgoff=pgoff))
+    new = mm.insert(attrs.evolve(new.part(at, at + pages), start=to, end=to + pages))
     if ops := step.ops(vma.file):
         stack, step.stack = step.stack, ("copy_vma", "move_vma", *step.stack)
         new = ops.open(step, mm, new)

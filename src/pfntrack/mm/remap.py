@@ -44,6 +44,8 @@ def remap_pfn_range(
     stack, step.stack = step.stack, ("remap_pfn_range", *step.stack)
     error, vma = _ORDERS[step.quirks.remap_order](step, mm, vma, at, pfn, pages, cache)
     step.stack = stack
+    if not error and (at, at + pages) == (vma.start, vma.end):
+        vma = mm.change(vma, origin=pfn)
     return error, vma
 
 

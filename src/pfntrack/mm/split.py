@@ -36,8 +36,7 @@ def __split_vma(step: Step, mm: Mm, vma: Vma, at: int, *, new_below: bool) -> in
         return error
     mm.ptes = pagetable.split_huge(mm.ptes, at, at)
     lower, upper = (new, vma) if new_below else (vma, new)
-    lower = attrs.evolve(lower, end=at)
-    upper = attrs.evolve(upper, start=at, pgoff=vma.pgoff + at - vma.start)
+    lower, upper = lower.part(vma.start, at), upper.part(at, vma.end)
     mm.replace(vma, lower, upper)
     if error := step.tracking.split(step, mm, lower, upper):
         step.tracking.free(step, new)

@@ -106,6 +106,8 @@ class Vma:
 
     `prot` is the cache type in `vm_page_prot`. `track` belongs to the tracking
     design (a context, a pfn), `drv` to the driver (membership in a list).
+    `origin` is a ghost: the pfn that the last remap_pfn_range() of the whole
+    VMA put at its first page. Properties are judged by it; no design reads it.
     """
 
     start: int
@@ -116,10 +118,17 @@ class Vma:
     file: File | None = None
     track: Hashable = None
     drv: Hashable = None
+    origin: int | None = None
 
     @property
     def pages(self) -> int:
         return self.end - self.start
+
+    def part(self, start: int, end: int) -> Vma:
+        """The same mapping with its bounds moved to `[start, end)` inside it."""
+        shift = start - self.start
+        origin = None if self.origin is None else self.origin + shift
+        return attrs.evolve(self, start=start, end=end, pgoff=self.pgoff + shift, origin=origin)
 
     def covers(self, page: int) -> bool:
         """Is `page` inside?"""

@@ -98,13 +98,16 @@ class Claim:
 
 @attrs.frozen
 class Ioremap:
-    """A kernel mapping of bytes `[start, end)`; `key` is the handle to unmap it."""
+    """A kernel mapping of bytes `[start, end)`; `key` is the handle to unmap it.
+
+    Not `mapped`: a reservation that kernel code holds without a mapping.
+    """
 
     key: str
     start: int
     end: int
     type: CacheMode
-    reserved: bool = True
+    mapped: bool = True
 
 
 @attrs.frozen

@@ -1,0 +1,91 @@
+"""An ideal kernel: its reservations are exactly the live mappings.
+
+I6 and I7 ask what a request would have got if the books told the truth. The
+oracle rewrites a world so that they do (one entry per live mapping, nothing
+else, no VMA tracked yet) and performs the operation there with the simplest
+design that reserves.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from pfntrack.check import owners
+from pfntrack.designs.vm_pat import VmPat
+from pfntrack.errors import ModelError
+from pfntrack.mm import ops, pagetable
+from pfntrack.mm.ops import Op
+from pfntrack.mm.vma import VM_PAT
+from pfntrack.pat.cachemode import CacheMode
+from pfntrack.pat.memtype_interval import Memtype, Tree, insert
+from pfntrack.pat.ram import PAGE_SHIFT
+from pfntrack.releases.kernel import Kernel
+from pfntrack.releases.world import Outcome, World
+
+
+def ideal(kernel: Kernel, world: World, op: Op) -> Outcome | None:
+    """`op` in the ideal kernel; None if it cannot even be tried there."""
+    release = attrs.evolve(kernel.release, design=VmPat())
+    try:
+        return Kernel(release, kernel.machine, explain=False).perform(
+            truthful(kernel, world, op), op
+        )
+    except ModelError:
+        return None
+
+
+def truthful(kernel: Kernel, world: World, op: Op) -> World:
+    """The same world, with books that say what is mapped and nothing else.
+
+    What `op` maps over counts as gone already.
+    """
+    tree: Tree = ()
+    for held in world.phys.ioremaps:
+        tree = insert(tree, Memtype(held.start, held.end, held.type))
+    for mapping in owners.user_mappings(_cleared(world, op)):
+        if owners.trackable(kernel.machine, mapping.first, mapping.end):
+            start, end = mapping.first << PAGE_SHIFT, mapping.end << PAGE_SHIFT
+            tree = insert(tree, Memtype(start, end, mapping.type))
+    processes = tuple(
+        attrs.evolve(
+            process,
+            space=attrs.evolve(
+                process.space,
+                vmas=tuple(
+                    attrs.evolve(vma, flags=vma.flags & ~VM_PAT, track=None)
+                    for vma in process.space.vmas
+                ),
+            ),
+        )
+        for process in world.processes
+    )
+    phys = attrs.evolve(world.phys, tree=tree, tracking=None)
+    return attrs.evolve(world, processes=processes, phys=phys, failures=())
+
+
+def _cleared(world: World, op: Op) -> World:
+    """Without the entries that a mapping made by `op` replaces."""
+    if not isinstance(op, ops.Mmap):
+        return world
+    process = world.process(op.p)
+    ptes = pagetable.clear(process.space.ptes, op.at, op.at + op.pages)
+    space = attrs.evolve(process.space, ptes=ptes)
+    return world.with_process(attrs.evolve(process, space=space))
+
+
+def granted_types(world: World, op: Op) -> dict[tuple[int, int], CacheMode]:
+    """Types that `op` got, by pfn range."""
+    if isinstance(op, ops.Ioremap):
+        return {
+            (held.start >> PAGE_SHIFT, held.end >> PAGE_SHIFT): held.type
+            for held in world.phys.ioremaps
+            if held.key == op.id
+        }
+    if isinstance(op, ops.Mmap | ops.Remap):
+        space = world.process(op.p).space
+        return {
+            (run.pfn, run.pfn + run.end - run.start): run.cache
+            for run in space.ptes
+            if run.pfn is not None and op.at <= run.start < op.at + op.pages
+        }
+    return {}
