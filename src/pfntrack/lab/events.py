@@ -36,6 +36,8 @@ _BUG = re.compile(r"kernel BUG at (\S+):\d+!")
 _FAULT = re.compile(r"(BUG: .*|Oops: .*|general protection fault.*|kernel tried to execute .*)")
 _RIP = re.compile(r"RIP: 0010:([\w.]+)\+0x")
 _FRAME = re.compile(r"^ (\? )?([\w.]+)\+0x[0-9a-f]+/0x[0-9a-f]+")
+_REGISTERS = re.compile(r"^(RIP|RSP|Code|R[A-Z0-9]{1,2}|FS|CS|CR\d|DR\d|PKRU): ")
+_PROCESS = re.compile(r" \(\d+\)|\[\d+\](?= )|(?<=\blab[A-Z]):\d+|\bpid: \d+, ")
 _END = re.compile(r"---\[ end trace|^---\[ end Kernel panic")
 
 
@@ -144,20 +146,27 @@ def parse_log(lines: list[str], regions: Regions) -> list[Event]:
         elif event := _pat_event(text, regions):
             events.append(event)
             continue
-        elif m := _IOREMAP.search(text):
-            events.append({"ev": "log", "text": _neutral_ioremap(m, regions)})
+        elif not _REGISTERS.match(text):  # an oops shows them once more after its end
+            events.append({"ev": "log", "text": _neutral_text(text, regions)})
             continue
         else:
-            events.append({"ev": "log", "text": text})
             continue
         events.append(splat.event)
     return events
 
 
-def _neutral_ioremap(m: re.Match[str], regions: Regions) -> str:
-    place = regions.span(int(m[1], 16), int(m[2], 16))
-    shown = f"{place[0]} {place[1]}-{place[2]}" if len(place) == 3 else f"{place[0]}-{place[1]}"
-    return f"ioremap error for {shown}, requested {m[3]}, got {m[4]}"
+def _neutral_text(text: str, regions: Regions) -> str:
+    """A line that is shown as it is, without process numbers and addresses."""
+
+    def shown(start: int, end: int) -> str:
+        place = regions.span(start, end)
+        return "-".join(map(str, place)) if len(place) == 2 else "{} {}-{}".format(*place)
+
+    if m := _IOREMAP.search(text):
+        place = shown(int(m[1], 16), int(m[2], 16))
+        return f"ioremap error for {place}, requested {m[3]}, got {m[4]}"
+    text = re.sub(_MEM, lambda m: f"[{shown(int(m[1], 16), int(m[2], 16) + 1)}]", text)
+    return _PROCESS.sub("", text)
 
 
 _LIST_LINE = re.compile(r"PAT: \[mem (0x[0-9a-f]+)-(0x[0-9a-f]+)\] ([\w-]+)")

@@ -175,6 +175,21 @@ class Qemu:
             return ""
         return "\n".join(text.splitlines()[-CONSOLE_LINES:])
 
+    def console_size(self) -> int:
+        """How much the guest has said so far; a mark for console_since()."""
+        try:
+            return (self._dir / "console.log").stat().st_size
+        except OSError:
+            return 0
+
+    def console_since(self, mark: int) -> list[str]:
+        """What the guest said after a mark."""
+        try:
+            data = (self._dir / "console.log").read_bytes()[mark:]
+        except OSError:
+            return []
+        return data.decode("utf-8", "replace").splitlines()
+
     def failure(self, what: str) -> GuestError:
         """An error that shows what the guest said last."""
         state = self._process.poll() if self._process else 0

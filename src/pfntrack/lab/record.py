@@ -6,8 +6,10 @@ As a command: ``python -m pfntrack.lab.record --kernel 6.1 --out DIR FILE...``
 from __future__ import annotations
 
 import argparse
+import queue
 import shlex
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -29,42 +31,102 @@ Trace = dict[str, Any]
 
 @attrs.frozen(slots=True)
 class Outcome:
-    """A program and its trace, or why there is none."""
+    """A program and its trace, or why there is none.
+
+    With a trace, ``error`` says that the guest was lost on its last step.
+    """
 
     program: Program
     trace: Trace | None
     error: str = ""
 
 
-def _play(files: BootFiles, programs: Sequence[Program]) -> Iterator[Outcome]:
-    """Outcomes of programs for one machine; a guest that is lost is booted again."""
-    waiting = list(programs)
-    while waiting:
+def _play(files: BootFiles, programs: queue.SimpleQueue[Program]) -> Iterator[Outcome]:
+    """Outcomes of the programs in a queue; a guest that is lost is booted again."""
+    while not programs.empty():
         started = time.monotonic()
         with Guest(files) as guest:
             progress(f"{guest.release}: ready after {time.monotonic() - started:.1f} s")
-            while waiting:
-                program = waiting.pop(0)
+            while True:
                 try:
-                    yield Outcome(program, Recorder(guest).record(program))
+                    program = programs.get_nowait()
+                except queue.Empty:
+                    return
+                recorder = Recorder(guest)
+                try:
+                    trace = recorder.record(program)
                 except GuestError as error:
                     yield Outcome(program, None, str(error))
                     break
                 except PfntrackError as error:
                     yield Outcome(program, None, str(error))
+                else:
+                    yield Outcome(program, trace, recorder.lost)
+                    if recorder.lost:
+                        break
+
+
+def _in_parallel(
+    files: BootFiles, programs: queue.SimpleQueue[Program], jobs: int
+) -> Iterator[Outcome]:
+    """Outcomes from several guests, as they come."""
+    done: queue.SimpleQueue[Outcome | BaseException | None] = queue.SimpleQueue()
+    stop = threading.Event()
+
+    def work() -> None:
+        try:
+            for outcome in _play(files, programs):
+                done.put(outcome)
+                if stop.is_set():
+                    return
+        except BaseException as error:
+            done.put(error)
+        finally:
+            done.put(None)
+
+    threads = [threading.Thread(target=work, name=f"guest-{i}") for i in range(jobs)]
+    for thread in threads:
+        thread.start()
+    try:
+        running = jobs
+        while running:
+            item = done.get()
+            if isinstance(item, Outcome):
+                yield item
+            elif item is None:
+                running -= 1
+            else:
+                raise item
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
 
 
 def record(
-    kernel: Kernel, programs: Sequence[Program], *, with_module: bool = True
+    kernel: Kernel,
+    programs: Sequence[Program],
+    *,
+    with_module: bool = True,
+    jobs: int = 1,
 ) -> Iterator[Outcome]:
     """Record programs on one kernel; those that need VFIO get a machine with an IOMMU.
+
+    With several jobs that many guests run at once and outcomes come in no
+    particular order.
 
     Raises GuestError: the kernel cannot be prepared or does not boot.
     """
     for vfio in (False, True):
-        chosen = [program for program in programs if needs_vfio(program) == vfio]
-        if chosen:
-            yield from _play(boot_files(kernel, vfio=vfio, with_module=with_module), chosen)
+        chosen: queue.SimpleQueue[Program] = queue.SimpleQueue()
+        for program in programs:
+            if needs_vfio(program) == vfio:
+                chosen.put(program)
+        if chosen.empty():
+            continue
+        files = boot_files(kernel, vfio=vfio, with_module=with_module)
+        guests = min(jobs, chosen.qsize())
+        yield from _play(files, chosen) if guests == 1 else _in_parallel(files, chosen, guests)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -74,6 +136,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, help="folder for the traces")
     parser.add_argument("--compare", action="store_true", help="compare with the given traces")
     parser.add_argument("--no-module", action="store_true", help="without the driver module")
+    parser.add_argument("--jobs", type=int, default=1, help="guests at the same time")
     parser.add_argument("--dry-run", action="store_true", help="show commands and packages")
     return parser
 
@@ -106,7 +169,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(describe(kernel, with_module=not options.no_module))  # noqa: T201
             return 0
         return _report(
-            record(kernel, programs, with_module=not options.no_module), options, expected
+            record(kernel, programs, with_module=not options.no_module, jobs=options.jobs),
+            options,
+            expected,
         )
     except PfntrackError as error:
         progress(f"error: {error}")
@@ -123,9 +188,10 @@ def _report(
     for outcome in outcomes:
         name = outcome.program["name"]
         count += 1
-        if outcome.trace is None:
+        if outcome.error:
             progress(f"{name}: {outcome.error}")
             status = 1
+        if outcome.trace is None:
             continue
         if options.out:
             (options.out / f"{name}.json").write_text(dump(outcome.trace), encoding="utf-8")

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pfntrack.errors import InputFormatError
+from pfntrack.errors import GuestError, InputFormatError
 from pfntrack.lab.calls import parse_trace
 from pfntrack.lab.events import parse_log, parse_memtype_list
 from pfntrack.lab.guest import Answer, Guest, Observation
@@ -79,7 +79,12 @@ def _subtract(
 
 
 class Recorder:
-    """Plays one program and collects its trace."""
+    """Plays one program and collects its trace.
+
+    A step that takes the whole guest down is part of the trace: its result is
+    the signal ``LOST``, its events are those of the console, and ``lost`` is
+    set, because the guest has to be booted again.
+    """
 
     def __init__(self, guest: Guest) -> None:
         self._guest = guest
@@ -88,6 +93,7 @@ class Recorder:
         self._contexts = ContextNames()
         self._alive: list[str] = []
         self._steps: list[dict[str, Any]] = []
+        self.lost = ""
 
     def record(self, program: Mapping[str, Any]) -> dict[str, Any]:
         """The trace of one program, played on the restored guest."""
@@ -98,13 +104,8 @@ class Recorder:
         guest.command(f"start {first}")
         self._alive.append(first)
         guest.observe()
-        for op in steps:
-            self._step(op)
-        left: list[list[str | int]] = []
-        for name in reversed(list(self._alive)):
-            self._step({"op": "exit", "p": name, "auto": True})
-        if self._steps:
-            left = self._steps[-1]["memtype"]
+        self._play(steps)
+        left = self._steps[-1]["memtype"] if self._steps else []
         return {
             "format": FORMAT,
             "kernel": {
@@ -125,6 +126,33 @@ class Recorder:
             "baseline": guest.baseline,
             "steps": self._steps,
             "end": {"leaked": left},
+        }
+
+    def _play(self, steps: Sequence[Op]) -> None:
+        waiting = list(steps)
+        while waiting or self._alive:
+            op = waiting.pop(0) if waiting else self._last_exit()
+            mark = self._guest.console_mark()
+            try:
+                self._step(op)
+            except GuestError as error:
+                self.lost = str(error)
+                self._steps.append(self._lost_step(op, self._guest.console_since(mark)))
+                return
+
+    def _last_exit(self) -> Op:
+        """The newest process that is still there goes."""
+        return {"op": "exit", "p": self._alive[-1], "auto": True}
+
+    def _lost_step(self, op: Op, console: list[str]) -> dict[str, Any]:
+        return {
+            "op": dict(op),
+            "result": {"ret": -1, "err": "", "signal": "LOST"},
+            "memtype": [],
+            "procs": {},
+            "events": parse_log(console, self._regions),
+            "calls": [],
+            "dmesg": console,
         }
 
     def _step(self, op: Op) -> None:
@@ -150,6 +178,9 @@ class Recorder:
 
     def _note_processes(self, op: Op, answer: Answer) -> None:
         name = op["op"]
+        if answer.signal and str(op.get("p", "")) in self._alive and name not in ("read", "write"):
+            # It hangs or died inside the kernel: nothing more can be asked of it.
+            self._alive.remove(str(op["p"]))
         if name == "fork" and answer.ret >= 0:
             self._alive.append(str(op["child"]))
             self._ops.forked(str(op["p"]), str(op["child"]))
