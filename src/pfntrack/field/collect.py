@@ -1,0 +1,185 @@
+"""From lines to the facts of a log: wrapped lines joined, traces followed, repeats counted."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+import attrs
+
+from pfntrack.field import evidence, traces
+from pfntrack.field.facts import Fact
+from pfntrack.field.kernelrelease import KernelRelease, parse_release, release_in_line
+from pfntrack.field.lines import Line, split_records
+from pfntrack.field.parse import joined, may_continue, parse_line, parse_partial
+
+# A log that repeats a few messages for hours stays small; one made to differ is cut off.
+MAX_FACTS = 20_000
+MAX_EVENTS = 20_000
+_REPLAYED = ("debug_added", "debug_overlap", "debug_free", "free_invalid", "conflict")
+_BARE_RELEASE = re.compile(r"uname -r\s*$")
+_RECORD = re.compile(r"x86/PAT|\w:\d+ (?:conflicting|map pfn|freeing)|^(?:memtype_|reserve_)")
+
+
+@attrs.frozen(slots=True)
+class Log:
+    """Everything a log says: distinct facts in order, circumstances, the kernel it came from."""
+
+    facts: tuple[Fact, ...]
+    signs: dict[str, int]
+    release: KernelRelease | None
+    events: tuple[Fact, ...]
+    lines: int
+    dropped: int = 0
+    replay_cut: bool = False
+
+    def of(self, *kinds: str) -> list[Fact]:
+        """The facts of these kinds, in order."""
+        return [fact for fact in self.facts if fact.kind in kinds]
+
+    def has(self, sign: str) -> bool:
+        return sign in self.signs
+
+
+class _Collector:
+    def __init__(self) -> None:
+        self.facts: dict[tuple[object, ...], Fact] = {}
+        self.signs: dict[str, int] = {}
+        self.events: list[Fact] = []
+        self.release: tuple[int, KernelRelease] | None = None
+        self.trace: traces.Trace | None = None
+        self.driver_ranges: dict[str, tuple[int, int]] = {}
+        self.lines = 0
+        self.dropped = 0
+        self.expect_release = False
+
+    def add(self, fact: Fact) -> None:
+        known = self.facts.get(fact.key)
+        if known is None:
+            if len(self.facts) >= MAX_FACTS:
+                self.dropped += 1
+                return
+            self.facts[fact.key] = fact
+        else:
+            self.facts[fact.key] = attrs.evolve(
+                known, count=known.count + 1, last_line=fact.line, last_time=fact.time
+            )
+        if fact.kind in _REPLAYED and len(self.events) < MAX_EVENTS:
+            self.events.append(fact)
+
+    def end_trace(self) -> None:
+        if self.trace is not None:
+            self.add(self.trace.fact())
+            self.trace = None
+
+    def note_release(self, line: Line) -> None:
+        found = None
+        if self.expect_release:
+            self.expect_release = False
+            found = parse_release(line.body) if line.body[:1].isdigit() else None
+        if _BARE_RELEASE.search(line.body):
+            self.expect_release = True
+        found = found or release_in_line(line.body)
+        if found is None:
+            return
+        # A boot banner is the strongest statement, and the last boot is the one in question.
+        rank = 2 if "Linux version" in line.body else 1
+        if self.release is None or rank > self.release[0] or rank == 2:
+            self.release = (rank, found)
+
+    def surroundings(self, line: Line) -> None:
+        for name in evidence.circumstances(line):
+            self.signs.setdefault(name, line.number)
+        for read in (
+            evidence.consequence,
+            evidence.mmap_error,
+            evidence.bar,
+            evidence.asked_address,
+        ):
+            fact = read(line)
+            if fact is not None:
+                self.add(fact)
+        fact = evidence.driver_error(line, self.driver_ranges)
+        if fact is not None:
+            self.add(fact)
+
+    def follow_trace(self, line: Line) -> None:
+        begun = traces.begin(line)
+        if begun is not None:
+            # Inlined callees repeat the warning line; the last one names the function.
+            if self.trace and not self.trace.frames and line.number - self.trace.line.number <= 3:
+                begun = traces.Trace(self.trace.line, begun.values, [], line.number)
+                self.trace = begun
+                return
+            self.end_trace()
+            self.trace = begun
+        elif self.trace is not None:
+            if not traces.feed(self.trace, line):
+                self.end_trace()
+        else:
+            self.trace = traces.begin_bare(line)
+
+
+def collect(numbered: Iterable[tuple[int, str]]) -> Log:
+    """Read numbered lines (with gaps allowed) into a `Log`."""
+    state = _Collector()
+    for line, following in _with_lookahead(split_records(numbered)):
+        state.lines = line.number
+        state.note_release(line)
+        state.follow_trace(line)
+        fact, used = _message(line, following)
+        for _ in range(used):
+            # The continuation belongs to the message; its circumstances still count.
+            state.surroundings(following.popleft())
+        if fact is not None:
+            state.add(fact)
+        state.surroundings(line)
+    state.end_trace()
+    return Log(
+        tuple(state.facts.values()),
+        state.signs,
+        state.release[1] if state.release else None,
+        tuple(state.events),
+        state.lines,
+        state.dropped,
+        len(state.events) >= MAX_EVENTS,
+    )
+
+
+def _message(line: Line, following: deque[Line]) -> tuple[Fact | None, int]:
+    """The message that starts on this line and how many further lines it took."""
+    fact = parse_line(line)
+    if fact is None and (line.soft or may_continue(line)):
+        longer, used = line, 0
+        for after in list(following)[:2]:
+            if not after.body or (_begins_record(after) and not longer.soft):
+                break
+            longer, used = joined(longer, after), used + 1
+            fact = parse_line(longer)
+            if fact is not None:
+                return fact, used
+    if fact is None:
+        fact = parse_partial(line)
+    elif fact.kind == "list_entry" and line.body[:1] in "+-":
+        fact = attrs.evolve(fact, values={**fact.values, "diff": line.body[:1]})
+    return fact, 0
+
+
+def _begins_record(line: Line) -> bool:
+    return line.time is not None or bool(_RECORD.search(line.body))
+
+
+def _with_lookahead(lines: Iterator[Line]) -> Iterator[tuple[Line, deque[Line]]]:
+    """Each line with the lines after it; taking from the deque consumes them."""
+    ahead: deque[Line] = deque()
+    while True:
+        while len(ahead) < 3:
+            line = next(lines, None)
+            if line is None:
+                break
+            ahead.append(line)
+        if not ahead:
+            return
+        current = ahead.popleft()
+        yield current, ahead

@@ -1,0 +1,171 @@
+"""All families in order, each fact used once, the root cause first."""
+
+from __future__ import annotations
+
+import attrs
+
+from pfntrack.field.codes import CODES
+from pfntrack.field.collect import Log
+from pfntrack.field.context import Context
+from pfntrack.field.facts import Fact
+from pfntrack.field.finding import CONFIDENCES, SEVERITIES, Finding, merge
+from pfntrack.field.replay import Replay, replay
+from pfntrack.field.rules import conflict, mapping, release, silent, state, warning
+from pfntrack.field.rules.base import Case, Rule, always, finding
+
+# Causes that explain others come before what they explain, at equal severity.
+_ORDER = {code: at for at, code in enumerate(CODES)}
+_ROOT = (
+    "RANGE_BOGUS",
+    "RANGE_CROSSES_RESOURCE",
+    "KERNEL_BUG_SANITIZE_PHYS",
+    "SET_MEMORY_ON_TRACKED_PMEM",
+)
+_FOLLOW_REACH = 400
+
+
+def diagnose(log: Log, context: Context | None = None) -> tuple[tuple[Finding, ...], Replay | None]:
+    """Findings of a log, most important first, and the replay of its debugpat lines."""
+    played = replay(log.events)
+    case = Case(log, context or Context(), played)
+    refused, used = conflict.conflicts(case)
+    released, attached = release.releases(case, refused)
+    refused = [
+        attrs.evolve(f, followups=(*f.followups, *attached.get(at, [])))
+        for at, f in enumerate(refused)
+    ]
+    impossible, taken = mapping.impossible(case)
+    used |= taken
+    mtrr_found, taken = state.mtrr(case)
+    used |= taken
+    mapped = mapping.mappings(case)
+    warned = warning.warnings(case, used)
+    causes = [*impossible, *refused, *mapped, *mapping.ram(case), *released, *warned]
+    causes = _pmem_story(causes, case)
+    causes += silent.downgrades(case)
+    causes += _orphan_errors(case, causes)
+    explained = any(f.level in ("warning", "error") for f in causes)
+    causes += silent.silent_failures(case, explained)
+    if not causes:
+        causes += silent.wc_question(case)
+    found = merge([*causes, *state.pat_state(case), *mtrr_found])
+    found = sorted(found, key=_rank)
+    found = _attach_followups(found, case, used)
+    found = _constructed(found, case)
+    if not found:
+        found = silent.look_alikes(case, used) or silent.healthy(case)
+    return tuple(found), played
+
+
+def _rank(made: Finding) -> tuple[int, int, int, int, int]:
+    first = min((fact.line for fact in made.facts), default=0)
+    return (
+        -SEVERITIES.index(made.level),
+        0 if made.code in _ROOT else 1,
+        -CONFIDENCES.index(made.confidence),
+        first,
+        _ORDER[made.code],
+    )
+
+
+def _pmem_story(causes: list[Finding], case: Case) -> list[Finding]:
+    """A poisoned page leaves lines of several kinds; they are one story."""
+    mine = [f for f in causes if f.code == "SET_MEMORY_ON_TRACKED_PMEM"]
+    extra = tuple(case.log.of("mce_nospec_failed"))
+    if not mine:
+        if not extra:
+            return causes
+        rule = Rule(
+            "SET_MEMORY_ON_TRACKED_PMEM",
+            always,
+            "high",
+            "the poisoned page could not be taken out of the direct map",
+        )
+        return [*causes, finding(rule, extra, case)]
+    mine.sort(key=lambda f: -SEVERITIES.index(f.level))
+    lead = mine[0]
+    for other in mine[1:]:
+        lead = attrs.evolve(
+            lead,
+            facts=lead.facts + other.facts,
+            basis=tuple(dict.fromkeys(lead.basis + other.basis)),
+        )
+    lead = attrs.evolve(lead, facts=lead.facts + extra)
+    return [lead, *(f for f in causes if f.code != "SET_MEMORY_ON_TRACKED_PMEM")]
+
+
+def _orphan_errors(case: Case, causes: list[Finding]) -> list[Finding]:
+    """ioremap errors whose reason was cut away."""
+    orphans = case.log.of("ioremap_reserve_failed")
+    if not orphans or any(
+        f.level in ("error", "warning") or f.code == "RAM_TYPE_ALREADY_SET" for f in causes
+    ):
+        return _change_attr(case)
+    number = orphans[0].number("errno")
+    if number == -16:
+        because = "-16 is a conflict of types; the line that names the range is missing or hidden"
+        rule = Rule("CONFLICT_UNDERSPECIFIED", always, "medium", because)
+    elif number == -22:
+        because = "-22 is a bad range or one that is partly RAM; the line with the range is missing"
+        rule = Rule("RANGE_BOGUS", always, "low", because)
+    else:
+        rule = Rule("NOT_PAT", always, "medium", "the error is not a conflict of types")
+    return [finding(rule, tuple(orphans), case), *_change_attr(case)]
+
+
+def _change_attr(case: Case) -> list[Finding]:
+    facts = case.log.of("change_attr_failed")
+    if not facts:
+        return []
+    rule = Rule(
+        "CONFLICT_UNDERSPECIFIED",
+        always,
+        "low",
+        "the direct map of RAM below 1 MiB could not be given the type; the reason is not printed",
+    )
+    return [finding(rule, tuple(facts), case)]
+
+
+def _attach_followups(found: list[Finding], case: Case, used: set[int]) -> list[Finding]:
+    """Consequences go to the nearest cause in front of them, never to a finding of their own."""
+    if not found:
+        return found
+    loose: list[Fact] = list(case.log.of("followup"))
+    loose += [w for w in case.log.of("warning") if id(w) not in used]
+    loose += [
+        f
+        for f in case.log.of("ioremap_reserve_failed")
+        if not any(f in made.facts for made in found)
+    ]
+    extra: dict[int, list[Fact]] = {}
+    for fact in sorted(loose, key=lambda f: f.line):
+        best = None
+        for at, made in enumerate(found):
+            if made.level not in ("warning", "error") and made.code not in (
+                "RAM_TYPE_OVERRIDDEN",
+                "RAM_TYPE_ALREADY_SET",
+            ):
+                continue
+            lines = [f.line for f in made.facts if f.line <= fact.line + 2]
+            if lines and fact.line - max(lines) <= _FOLLOW_REACH:
+                distance = fact.line - max(lines)
+                if best is None or distance < best[0]:
+                    best = (distance, at)
+        if best is not None:
+            extra.setdefault(best[1], []).append(fact)
+    return [
+        attrs.evolve(made, followups=(*made.followups, *extra.get(at, ())))
+        for at, made in enumerate(found)
+    ]
+
+
+def _constructed(found: list[Finding], case: Case) -> list[Finding]:
+    """Lines that call themselves constructed and hold a conflict serve as a check of the rule."""
+    lead = case.log.of("conflict")
+    if not lead or not case.log.has("constructed"):
+        return found
+    rule = Rule(
+        "SYNTHETIC_RULE_CHECK", always, "high", "the text says that its lines were constructed"
+    )
+    made = finding(rule, tuple(lead), case)
+    return [attrs.evolve(made, missing=()), *found]

@@ -1,0 +1,210 @@
+"""Failures without a kernel message, questions, and things that only look like PAT."""
+
+from __future__ import annotations
+
+import attrs
+
+from pfntrack.field.context import Entry
+from pfntrack.field.facts import Fact, Value, hex_range, human_size
+from pfntrack.field.finding import Finding
+from pfntrack.field.kernelrelease import Window
+from pfntrack.field.ranges import overlap
+from pfntrack.field.rules.base import Case, Rule, always, finding
+
+_SECOND_REMAP = Window("6.16", None)
+# Drivers known to remap one mapping several times, by the words their reports use.
+_SECOND_REMAP_DRIVERS = {"hfi1": ("hfi1", "RcvEgr", "psm2", "rcvegr", "Omni-Path")}
+
+
+def silent_failures(case: Case, refused: bool) -> list[Finding]:
+    """mmap or remap failed and no message of the memory-type code explains it."""
+    log = case.log
+    found = []
+    driver = [f for f in log.of("driver_msg") if f.number("err") in (-22, -16)]
+    if driver and not refused:
+        if _SECOND_REMAP.affects(case.release) is True and "track_pfn" not in driver[0].text:
+            rule = Rule(
+                "TRACKCTX_SECOND_REMAP",
+                always,
+                "medium",
+                "a remap failed with EINVAL and without a message on 6.16 or later",
+            )
+        else:
+            rule = Rule(
+                "PARTIAL_REMAP_LOOKUP_MIXED",
+                always,
+                "medium",
+                "a remap failed with EINVAL without a message: only the page-wise lookup of a "
+                "partial remap refuses silently",
+            )
+        found.append(finding(rule, tuple(driver), case))
+    errors = [
+        f for f in log.of("user_error") if f.text_of("errno") in ("EINVAL", "EAGAIN", "EBUSY")
+    ]
+    if errors and not refused and not driver:
+        found.append(_user_error(errors, case))
+    return found
+
+
+def _user_error(errors: list[Fact], case: Case) -> Finding:
+    values: dict[str, Value] = dict(errors[0].values)
+    if case.release is not None:
+        values["kernel"] = str(case.release)
+    for name, words in _SECOND_REMAP_DRIVERS.items():
+        if any(word in fact.text for word in words for fact in errors):
+            values["driver"] = name
+    lead = attrs.evolve(errors[0], values=values)
+    facts = (lead, *errors[1:])
+    verdict = _SECOND_REMAP.affects(case.release)
+    if case.log.has("strict_devmem") or "/dev/mem" in lead.text or "resource0" in lead.text:
+        rule = Rule(
+            "NOT_PAT",
+            always,
+            "medium",
+            "mapping /dev/mem or a sysfs resource that a driver claims is refused by strict devmem "
+            "before memory types are looked at",
+        )
+    elif verdict is True:
+        known = "driver" in values
+        rule = Rule(
+            "TRACKCTX_SECOND_REMAP",
+            always,
+            "high" if known else "medium",
+            "EINVAL from mmap without a kernel message on 6.16 or later"
+            + (", with a driver known to remap one mapping several times" if known else ""),
+        )
+    else:
+        rule = Rule(
+            "PARTIAL_REMAP_LOOKUP_MIXED",
+            always,
+            "low",
+            "EINVAL from mmap without a kernel message; a partial remap over mixed types is the "
+            "one silent refusal of this kernel, but offsets, strict devmem and hidden messages "
+            "have to be ruled out first",
+        )
+    return finding(rule, facts, case)
+
+
+def downgrades(case: Case) -> list[Finding]:
+    """Write-combining that silently became uncached-minus, from a list diff or a replay."""
+    entries = case.log.of("list_entry")
+    gone = [
+        f for f in entries if f.values.get("diff") == "-" and f.text_of("type") == "write-combining"
+    ]
+    came = [f for f in entries if f.values.get("diff") == "+"]
+    found = []
+    for old in gone:
+        new = next(
+            (f for f in came if f.span == old.span and f.text_of("type") != "write-combining"), None
+        )
+        if new is None:
+            continue
+        kind = new.text_of("type")
+        touching = [
+            f
+            for f in entries
+            if f.text_of("type") == kind
+            and f.values.get("diff") != "+"
+            and (f.span[0] == old.span[1] or f.span[1] == old.span[0])
+        ]
+        rule = Rule(
+            "SILENT_DOWNGRADE_ADJACENT",
+            always,
+            "high" if touching else "medium",
+            "the same range was write-combining before and is not any more"
+            + (", and a neighbour of the new type touches it" if touching else ""),
+        )
+        found.append(finding(rule, (old, new, *touching[:2]), case))
+    if not found and case.replay is not None and case.replay.silent_neighbour:
+        rule = Rule(
+            "SILENT_DOWNGRADE_ADJACENT",
+            always,
+            "high",
+            "replaying the debugpat lines: the type came from an entry that touches "
+            "but does not overlap",
+        )
+        found.append(finding(rule, case.replay.silent_neighbour, case))
+    granted = [
+        f
+        for f in case.log.of("debug_added")
+        if f.text_of("req") == "write-combining" and f.text_of("type") == "uncached-minus"
+    ]
+    if not found and granted:
+        rule = Rule(
+            "CHECK_WC_OF_BAR",
+            always,
+            "high",
+            "write-combining was asked and uncached-minus granted, silently, because of an "
+            "overlapping reservation",
+        )
+        found.append(finding(rule, tuple(granted), case))
+    return found
+
+
+def wc_question(case: Case) -> list[Finding]:
+    """Is the BAR write-combining? Answered half-open from the rows in the log or the list given."""
+    log = case.log
+    rows = log.of("list_entry")
+    entries = [Entry(*f.span, f.text_of("type")) for f in rows] + list(case.context.entries)
+    asked = {f.start for f in log.of("asked") if f.start is not None}
+    bars = [f for f in log.of("bar") if f.has_range and f.values.get("prefetchable") is not False]
+    named = [f for f in bars if not asked or f.start in asked]
+    if not (asked or any("prefetchable" in f.values for f in bars)) or not (entries or asked):
+        return []
+    spans = [f.span for f in named] or [(start, start + 1) for start in sorted(asked)]
+    notes = []
+    for span in spans[:4]:
+        hits = [e for e in entries if overlap((e.start, e.end), span)]
+        beside = [e for e in entries if e.end == span[0]]
+        place = f"the BAR {hex_range(*span)} ({human_size(span[1] - span[0])})"
+        if span[1] - span[0] == 1:
+            place = f"the address 0x{span[0]:x}"
+        if hits:
+            kinds = sorted({e.type for e in hits})
+            notes.append(f"{place} is reserved {', '.join(kinds)}: {hits[0]}")
+        else:
+            notes.append(
+                f"{place} has no reservation in the rows shown: it is not mapped now, "
+                "or uncached-minus by default"
+            )
+        if beside:
+            notes.append(f"the row {beside[0]} ends where {place} begins: it is the neighbour's")
+    rule = Rule("CHECK_WC_OF_BAR", always, "high", "the memtype list was searched for a BAR")
+    facts = (*named, *rows[:20], *log.of("asked"))
+    if not facts:
+        return []
+    made = finding(rule, facts, case)
+    return [attrs.evolve(made, notes=(*notes, *made.notes))]
+
+
+def look_alikes(case: Case, used: set[int]) -> list[Finding]:
+    """Strict /dev/mem, resource sanity and ioremap-on-RAM lines: not PAT."""
+    found = []
+    strict = case.log.of("strict_devmem")
+    if strict:
+        rule = Rule("NOT_PAT", always, "high", "strict /dev/mem refused the access")
+        found.append(finding(rule, tuple(strict), case))
+    sanity = [f for f in case.log.of("resource_sanity", "ioremap_on_ram") if id(f) not in used]
+    if sanity:
+        rule = Rule(
+            "NOT_PAT",
+            always,
+            "high",
+            "a check of resources or RAM, made before memory types matter",
+        )
+        found.append(finding(rule, tuple(sanity), case))
+    return found
+
+
+def healthy(case: Case) -> list[Finding]:
+    """The positive statement when PAT lines or rows are present and nothing is wrong."""
+    log = case.log
+    facts = [
+        *log.of("pat_config", "pat_enabled_old"),
+        *log.of("list_entry")[:50],
+        *log.of("debug_added", "debug_free")[:50],
+    ]
+    if not facts:
+        return []
+    rule = Rule("HEALTHY", always, "high", "only normal boot lines or consistent rows were found")
+    return [finding(rule, tuple(facts), case)]

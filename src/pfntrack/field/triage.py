@@ -1,0 +1,87 @@
+"""Triage as one call: bytes in, findings out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+import attrs
+
+from pfntrack.field.collect import Log, collect
+from pfntrack.field.context import Context
+from pfntrack.field.finding import Finding
+from pfntrack.field.lines import MAX_LINE, decode
+from pfntrack.field.prefilter import Readable, interesting
+from pfntrack.field.replay import Replay
+from pfntrack.field.rules import diagnose
+
+# A paste is read whole, so that prose around the lines counts; a log goes through the sieve.
+WHOLE = 256 << 10
+
+
+@attrs.frozen(slots=True)
+class Result:
+    """Everything a report needs."""
+
+    log: Log
+    context: Context
+    findings: tuple[Finding, ...]
+    replay: Replay | None
+    name: str = "-"
+
+    @property
+    def diagnosis(self) -> str | None:
+        return self.findings[0].code if self.findings else None
+
+    @property
+    def quiet(self) -> bool:
+        """Whether there is nothing that anybody has to act on or know."""
+        return all(made.level == "none" for made in self.findings)
+
+
+def triage(
+    stream: Readable,
+    context: Context | None = None,
+    *,
+    name: str = "-",
+    progress: Callable[[int], None] | None = None,
+) -> Result:
+    """Read a stream of any size and diagnose it."""
+    head = stream.read(WHOLE + 1)
+    if len(head) <= WHOLE:
+        return triage_lines(_numbered(head), context, name=name)
+    joined = _Chained(head, stream)
+    return triage_lines(interesting(joined, progress), context, name=name)
+
+
+def triage_text(text: str, context: Context | None = None) -> Result:
+    """Diagnose a text that is already in memory."""
+    return triage_lines(enumerate(text.split("\n"), 1), context)
+
+
+def triage_lines(
+    lines: Iterable[tuple[int, str]], context: Context | None = None, *, name: str = "-"
+) -> Result:
+    """Diagnose numbered lines."""
+    log = collect(lines)
+    known = context or Context()
+    findings, played = diagnose(log, known)
+    return Result(log, known, findings, played, name)
+
+
+def _numbered(data: bytes) -> Iterator[tuple[int, str]]:
+    for number, raw in enumerate(data.split(b"\n"), 1):
+        yield number, decode(raw[: 2 * MAX_LINE])
+
+
+class _Chained:
+    """The bytes already read, then the rest of the stream."""
+
+    def __init__(self, head: bytes, stream: Readable) -> None:
+        self._head = head
+        self._stream = stream
+
+    def read(self, size: int, /) -> bytes:
+        if self._head:
+            head, self._head = self._head, b""
+            return head
+        return self._stream.read(size)
