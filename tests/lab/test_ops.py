@@ -57,9 +57,7 @@ def test_device_memory_offset_is_physical(translator: Translator) -> None:
 
 def test_vfio_offset_holds_the_region(translator: Translator) -> None:
     _lines(translator, op="vfio_open", fds=[0, 1, 2], bar="H")
-    (line,) = _lines(
-        translator, op="mmap", at=0, pages=1, fd=2, off=0, share="private", prot="r"
-    )
+    (line,) = _lines(translator, op="mmap", at=0, pages=1, fd=2, off=0, share="private", prot="r")
     assert line == f"mmap {ARENA_BASE} 4096 1 18 2 {2 << 40}"
 
 

@@ -36,9 +36,7 @@ def test_copied_page_splits_a_run() -> None:
 
 
 def test_copies_in_scattered_memory_are_one_run() -> None:
-    state = _state(
-        f"P 400000000000 1 1234 {WRITE | 1:x} 0", f"P 400000001000 1 99 {WRITE | 1:x} 0"
-    )
+    state = _state(f"P 400000000000 1 1234 {WRITE | 1:x} 0", f"P 400000001000 1 99 {WRITE | 1:x} 0")
     (vma,) = parse_vmas(SMAPS, state, REGIONS, ContextNames())
     assert [(run["to"], run["n"]) for run in vma["ptes"]] == [("ram", 2)]
 

@@ -81,6 +81,12 @@ def release_of(name: str) -> Release:
     raise InputFormatError(f"unknown kernel {name!r}: expected {known}, or the path of an image")
 
 
+def cached_versions() -> list[str]:
+    """Versions that need no network."""
+    folder = cache_root() / "kernels"
+    return sorted(path.parent.name for path in folder.glob("*/unpacked"))
+
+
 def resolve(release: Release) -> Packages:
     """Today's packages of a series.
 

@@ -78,6 +78,8 @@ _WRITTEN = 0x5A5A5A5A
 GLOBAL_OPS = frozenset({"mtrr", "sysctl", "driver_bind", "driver_unbind"})
 """Operations that process 1 performs by writing a file."""
 
+_MODULE_OPS = frozenset({"zap", "zapvma", "remap", "kernel", "fail", "unfail"})
+
 _DRIVER_OF_WINDOW = {"R": "virtio-pci"}
 
 
@@ -95,6 +97,11 @@ class Command:
 
     process: str
     lines: tuple[str, ...]
+
+
+def needs_module(op: Op) -> bool:
+    """True for what only the driver module can do."""
+    return op["op"] in _MODULE_OPS or (op["op"] == "open" and op.get("target") == "driver")
 
 
 def _address(page: int) -> int:

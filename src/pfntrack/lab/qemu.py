@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -19,6 +20,7 @@ from pfntrack.lab.machine import QEMU
 
 CONSOLE_LINES = 40
 _SNAPSHOT_SIZE = "1G"
+_FOLDER = "pfntrack-lab-"
 
 _TOOLS = {QEMU: "qemu-system-x86", "qemu-img": "qemu-utils", "setpriv": "util-linux"}
 
@@ -90,6 +92,14 @@ def _connect(path: Path, process: subprocess.Popen[bytes], timeout: float) -> so
     raise GuestError("QEMU did not open its control socket")
 
 
+def remove_leftovers() -> None:
+    """Delete the folders of processes that were killed before they could do it."""
+    for path in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*"):
+        owner = path.name.removeprefix(_FOLDER).split("-", 1)[0]
+        if owner.isdigit() and not Path("/proc", owner).exists():
+            shutil.rmtree(path, ignore_errors=True)
+
+
 class Qemu:
     """A running QEMU with a console log, a command line to the agent, and snapshots.
 
@@ -97,7 +107,8 @@ class Qemu:
     """
 
     def __init__(self, machine: Sequence[str], kernel: Path, initrd: Path, append: str) -> None:
-        self._files = tempfile.TemporaryDirectory(prefix="pfntrack-lab-")
+        remove_leftovers()
+        self._files = tempfile.TemporaryDirectory(prefix=f"{_FOLDER}{os.getpid()}-")
         self._dir = Path(self._files.name)
         self.command = [
             QEMU,

@@ -11,7 +11,7 @@ from pfntrack.errors import GuestError, InputFormatError
 from pfntrack.lab.calls import parse_trace
 from pfntrack.lab.events import parse_log, parse_memtype_list
 from pfntrack.lab.guest import Answer, Guest, Observation
-from pfntrack.lab.ops import GLOBAL_OPS, Op, Translator
+from pfntrack.lab.ops import GLOBAL_OPS, Op, Translator, needs_module
 from pfntrack.lab.regions import Region, Regions, arena_page
 from pfntrack.lab.state import ContextNames, parse_vmas
 
@@ -96,10 +96,14 @@ class Recorder:
         self.lost = ""
 
     def record(self, program: Mapping[str, Any]) -> dict[str, Any]:
-        """The trace of one program, played on the restored guest."""
+        """The trace of one program, played on the restored guest.
+
+        Raises InputFormatError: the program asks for something this guest cannot do.
+        """
         guest = self._guest
-        guest.restore()
         steps: Sequence[Op] = program["steps"]
+        self._check(program["name"], steps)
+        guest.restore()
         first = next((str(op["p"]) for op in steps if "p" in op), "A")
         guest.command(f"start {first}")
         self._alive.append(first)
@@ -127,6 +131,15 @@ class Recorder:
             "steps": self._steps,
             "end": {"leaked": left},
         }
+
+    def _check(self, name: str, steps: Sequence[Op]) -> None:
+        if self._guest.has_module:
+            return
+        for op in steps:
+            if needs_module(op):
+                raise InputFormatError(
+                    f"{name}: {op['op']!r} needs the driver module, and this guest runs without it"
+                )
 
     def _play(self, steps: Sequence[Op]) -> None:
         waiting = list(steps)
