@@ -83,8 +83,8 @@ class TrackContextDesign(Design):
     def _pfnmap_track(
         self, step: Step, pfn: int, pages: int, cache: CacheMode
     ) -> tuple[int, CacheMode]:
-        if failed := step.fails("pfnmap_track"):
-            return failed, cache
+        if step.fails("pfnmap_track"):
+            return step.struck, cache
         step.call("pfnmap_track", pfn=pfn, pages=pages)
         error, cache = self.reserve(step, pfn, pages, cache)
         step.call("pfnmap_track_ret", ret=error)
@@ -97,8 +97,8 @@ class TrackContextDesign(Design):
     def _setup_cachemode(
         self, step: Step, pfn: int, pages: int, cache: CacheMode
     ) -> tuple[int, CacheMode]:
-        if failed := step.fails("pfnmap_setup_cachemode"):
-            return failed, cache
+        if step.fails("pfnmap_setup_cachemode"):
+            return step.struck, cache
         step.call("pfnmap_setup_cachemode", pfn=pfn, pages=pages)
         error, cache = self.lookup_range(step, pfn, pages, cache)
         step.call("pfnmap_setup_cachemode_ret", ret=error)

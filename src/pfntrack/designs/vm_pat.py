@@ -44,8 +44,8 @@ class VmPat(Design):
         self, step: Step, mm: Mm, vma: Vma, at: int, pfn: int, pages: int, cache: CacheMode
     ) -> tuple[int, CacheMode, Vma]:
         """track_pfn_remap(): reserve if the whole VMA is covered, else look up."""
-        if failed := step.fails("track_pfn_remap"):
-            return failed, cache, vma
+        if step.fails("track_pfn_remap", vma.start):
+            return step.struck, cache, vma
         step.call("track_pfn_remap", vma=_span(vma), pfn=pfn, addr=at, pages=pages)
         if whole(vma, at, pages):
             error, cache = self.reserve(step, pfn, pages, cache)
@@ -76,8 +76,8 @@ class VmPat(Design):
 
     def copy(self, step: Step, src_mm: Mm, src: Vma, dst_mm: Mm, dst: Vma) -> tuple[int, Vma, int]:
         """track_pfn_copy(): a second reservation, of the type in the first entry."""
-        if failed := step.fails("track_pfn_copy"):
-            return failed, dst, 0
+        if step.fails("track_pfn_copy", src.start):
+            return step.struck, dst, 0
         step.call("track_pfn_copy", vma=_span(src))
         error = pfn = 0
         if self.tracked(src):
@@ -123,7 +123,9 @@ class VmPat(Design):
             step.note("get_pat_info", "the first page is a copy or gone: pfn from vm_pgoff")
             return 0, vma.pgoff, CacheMode.WB
         step.note("get_pat_info", "VM_PAT is set, but no entry tells the pfn")
-        step.warn("memtype.c", "get_pat_info", caller)
+        # Inlined into its two callers (not in 5.10), it warns once in each.
+        site = caller if self.clears_child else "get_pat_info"
+        step.warn_once(site, "memtype.c", "get_pat_info", caller)
         return -errno.EINVAL, 0, CacheMode.WB
 
     def untrack_pfn(self, step: Step, mm: Mm, vma: Vma, pfn: int = 0, pages: int = 0) -> Vma:
@@ -131,12 +133,16 @@ class VmPat(Design):
         step.call("untrack_pfn", vma=_span(vma), pfn=pfn, pages=pages)
         if not self.tracked(vma):
             return vma
-        if not pfn and not pages:
+        # With a size, it is an error path that claims to hold the lock for writing.
+        locked = bool(pages)
+        if not pages:
             error, pfn, _ = self.get_pat_info(step, mm, vma, "untrack_pfn", prot=False)
             if error:
                 return vma
             pages = vma.pages
         self.release(step, pfn, pages)
+        if locked:
+            step.vm_flags_set("untrack_pfn")
         return mm.change(vma, flags=vma.flags & ~VM_PAT)
 
 

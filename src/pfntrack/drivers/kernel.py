@@ -141,7 +141,7 @@ def arch_io_free_memtype_wc(ctx: Context, start: int, end: int) -> None:
             left.remove(held)
             break
     ctx.phys = attrs.evolve(ctx.phys, ioremaps=tuple(left))
-    memtype_free(ctx, start, end)
+    memtype_free(ctx, start, end, via="arch_io_free_memtype_wc")
 
 
 def _bare(start: int, end: int) -> str:

@@ -18,6 +18,7 @@ from pfntrack.mm.pagetable import PTRS_PER_PTE
 from pfntrack.mm.remap import remap_pfn_range, vmf_insert_pfn
 from pfntrack.mm.space import Mm
 from pfntrack.mm.step import Step
+from pfntrack.mm.truncate import Span, unmap_mapping_range
 from pfntrack.mm.unmap import zap_vma_ptes
 from pfntrack.mm.vma import (
     VM_ALLOW_ANY_UNCACHED,
@@ -31,7 +32,7 @@ from pfntrack.pat.physical import Machine, Window
 
 # A region's file offset: its index from bit 40 of the byte offset.
 REGION_PAGES = 1 << 28
-LISTED = "on vma_list"
+BARS = 6
 
 
 class VfioStyle(enum.Enum):
@@ -98,14 +99,14 @@ class VfioPci(Driver):
             return "SIGBUS"
         if self.style is VfioStyle.INSERT_AT_FAULT:
             return self._insert(step, mm, vma, page)
-        if vma.drv == LISTED:
+        if vma.drv is not None:
             return "done"
         stack, step.stack = step.stack, ("vfio_pci_mmap_fault", "do_fault", *step.stack)
         error, vma = remap_pfn_range(step, mm, vma, vma.start, vma.pgoff, vma.pages, vma.prot)
         if error:
             vma = zap_vma_ptes(step, mm, vma, vma.start, vma.end)
         else:
-            mm.change(vma, drv=LISTED)
+            mm.change(vma, drv=1 + max(_listed(step, _file(vma)), default=0))
         step.stack = stack
         return "SIGBUS" if error else "done"
 
@@ -132,12 +133,20 @@ class VfioPci(Driver):
         step.stack = stack
         return vma
 
-    def zap_bars(self, step: Step, mm: Mm, file: File) -> None:
-        """vfio_pci_zap_bars() of the list kind: whole VMAs that have faulted."""
-        for vma in mm.vmas:
-            if vma.file == file and vma.drv == LISTED:
-                current = mm.change(vma, drv=None)
-                zap_vma_ptes(step, mm, current, vma.start, vma.end)
+    def zap_bars(self, step: Step, file: File) -> None:
+        """Zap what user space has mapped: by the list of VMAs, or by the file.
+
+        The list holds the VMAs that have faulted, the last one first.
+        """
+        if self.style is VfioStyle.INSERT_AT_FAULT:
+            unmap_mapping_range(step, step.spaces, Span(file.mapping, 0, BARS * REGION_PAGES))
+            return
+        for number in sorted(_listed(step, file), reverse=True):
+            for mm in step.spaces:
+                for vma in mm.vmas:
+                    if vma.file == file and vma.drv == number:
+                        current = mm.change(vma, drv=None)
+                        zap_vma_ptes(step, mm, current, vma.start, vma.end)
 
     def _claim(self, step: Step, file: File, bar: Window) -> int:
         """Claim and ioremap a BAR once."""
@@ -152,6 +161,16 @@ class VfioPci(Driver):
         changed = attrs.evolve(held, bars=(*held.bars, bar.name))
         step.phys = step.phys.with_device(file.mapping, changed)
         return 0
+
+
+def _listed(step: Step, file: File) -> list[int]:
+    """Places on the list of VMAs that have faulted (`Vma.drv`)."""
+    return [
+        vma.drv
+        for mm in step.spaces
+        for vma in mm.vmas
+        if vma.file == file and isinstance(vma.drv, int)
+    ]
 
 
 def region_offset(bar: int) -> int:

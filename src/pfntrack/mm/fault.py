@@ -31,6 +31,8 @@ def read(step: Step, mm: Mm, page: int) -> Result:
     assert run is not None  # noqa: S101 - an access that raised no signal is present
     if run.pfn is None:
         return Result(value=STAMP if run.stamped else 0)
+    if any(w.registers and w.pfn <= run.pfn < w.pfn + w.pages for w in step.machine.windows):
+        return Result()  # a register of the device: nobody knows
     return Result(value=STAMP if run.pfn in step.phys.written else 0)
 
 

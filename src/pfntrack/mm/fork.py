@@ -67,7 +67,7 @@ def _open(step: Step, mm: Mm, vma: Vma) -> Vma:
 def copy_page_range(step: Step, child: Mm, dst: Vma, parent: Mm, src: Vma) -> int:
     """Copy the entries of one VMA; 0 or a negative errno."""
     step.copying_vma = src.start
-    error, pfn = step.fails("copy_page_range"), 0
+    error, pfn = step.struck if step.fails("copy_page_range") else 0, 0
     if not error and pfnmap(src):
         error, dst, pfn = step.tracking.copy(step, parent, src, child, dst)
     if not error:

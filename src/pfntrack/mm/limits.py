@@ -1,7 +1,7 @@
 """Limits that make a call fail with -ENOMEM before anything is changed.
 
-Source: `security_vm_enough_memory_mm()` (mm/util.c). *Simplified*: the pages
-already committed are those of the calling process.
+Source: `security_vm_enough_memory_mm()` (mm/util.c). *Simplified*: only the
+arenas of the modelled processes count as committed.
 """
 
 from __future__ import annotations
@@ -11,20 +11,30 @@ import errno
 from pfntrack.mm.space import Mm
 from pfntrack.mm.step import Step
 from pfntrack.mm.vma import VM_ACCOUNT
+from pfntrack.pat.events import Log
+from pfntrack.pat.ram import PAGE_SIZE
 
 HEURISTIC, ALWAYS, NEVER = 0, 1, 2
 
 
 def security_vm_enough_memory_mm(step: Step, mm: Mm, pages: int) -> int:
     """May `mm` commit `pages` more pages? 0 or -ENOMEM."""
-    if failed := step.fails("security_vm_enough_memory_mm"):
-        return failed
+    if step.fails("security_vm_enough_memory_mm"):
+        return step.struck
     if step.phys.overcommit == ALWAYS:
         return 0
-    committed = 0
+    committed, limit = 0, step.machine.overcommit_pages
     if step.phys.overcommit == NEVER:
-        committed = sum(vma.pages for vma in mm.vmas if vma.flags & VM_ACCOUNT)
-    if committed + pages > step.machine.overcommit_pages:
+        limit = limit // 2 if step.phys.commit_limit is None else step.phys.commit_limit
+        spaces = step.spaces if mm in step.spaces else [*step.spaces, mm]
+        committed = sum(
+            vma.pages for space in spaces for vma in space.vmas if vma.flags & VM_ACCOUNT
+        )
+    if committed + pages > limit:
+        if step.quirks.vm_enough_memory:
+            task, size = step.task, pages * PAGE_SIZE
+            line = step.quirks.vm_enough_memory.format(pid=task.pid, comm=task.comm, bytes=size)
+            step.emit(Log(line))
         step.note("security_vm_enough_memory_mm", "more memory than may be committed: -ENOMEM")
         return -errno.ENOMEM
     return 0

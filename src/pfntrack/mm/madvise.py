@@ -65,7 +65,9 @@ def madvise(step: Step, mm: Mm, start: int, pages: int, advice: str) -> int:
             unmapped = -errno.ENOMEM
         low, done = max(vma.start, start), min(vma.end, end)
         if error := madvise_vma_behavior(step, mm, vma, low, done, advice):
-            return error
+            # "Try again" is what madvise calls a lack of memory.
+            again = error == -errno.ENOMEM and not step.quirks.madvise_enomem
+            return -errno.EAGAIN if again else error
     return unmapped if done >= end else -errno.ENOMEM
 
 

@@ -40,6 +40,10 @@ def mremap(step: Step, mm: Mm, op: Mremap) -> tuple[int, int]:
         return -errno.EINVAL, 0
     if op.dontunmap and (not maymove or op.old != op.new):
         return -errno.EINVAL, 0
+    blindly = step.quirks.mremap_shrinks_blindly and not (op.fixed or op.dontunmap)
+    if blindly and op.old >= op.new:
+        error = do_munmap(step, mm, op.at + op.new, op.at + op.old) if op.old > op.new else 0
+        return error, op.at
     vma = mm.find(op.at)
     if vma is None:
         return -errno.EFAULT, 0
@@ -164,7 +168,11 @@ def move_page_tables(
 
     Moving `back` cannot fail: the tables are still there.
     """
+    if step.fails("move_page_tables", at):
+        return -errno.ENOMEM
     done = 0
+    if step.quirks.mremap_realigns and not back:
+        done = -_realigned(mm, at, to, pages)
     while done < pages:
         source, target = at + done, to + done
         extent = min(
@@ -187,6 +195,22 @@ def move_page_tables(
         mm.ptes = pagetable.put(mm.ptes, *(_shifted(run, target - source) for run in runs))
         done += extent
     return 0
+
+
+def _realigned(mm: Mm, at: int, to: int, pages: int) -> int:
+    """By how many pages the move may begin earlier, at a table's start, to move it whole.
+
+    Both ends must lie alike in their tables, begin their VMAs, have nothing
+    mapped below in the table, and the move must reach the table's end.
+    """
+    inside = at % PTRS_PER_PTE
+    if not inside or inside != to % PTRS_PER_PTE or pages < PTRS_PER_PTE - inside:
+        return 0
+    for start in (at, to):
+        vma = mm.find(start)
+        if vma is None or vma.start != start or mm.overlapping(start - inside, start):
+            return 0
+    return inside
 
 
 def _shifted(run: PteRun, distance: int) -> PteRun:

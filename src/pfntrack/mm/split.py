@@ -20,8 +20,8 @@ from pfntrack.mm.vma import VM_SPECIAL, Vma
 
 def vm_area_dup(step: Step, vma: Vma) -> tuple[int, Vma]:
     """Copy a VMA object; tracking may take a reference or refuse."""
-    if failed := step.fails("vm_area_dup"):
-        return failed, vma
+    if step.fails("vm_area_dup", vma.start):
+        return -errno.ENOMEM, vma
     return step.tracking.dup(step, vma)
 
 

@@ -50,6 +50,10 @@ class MmQuirks:
     munmap_new_below: bool = False
     # MAP_FIXED frees the old VMA objects only after the driver has mapped.
     mmap_frees_last: bool = False
+    # A shrinking mremap unmaps the tail before it looks for the VMA (5.10).
+    mremap_shrinks_blindly: bool = False
+    # mremap moves whole page tables even if the mapping begins inside one.
+    mremap_realigns: bool = False
     # All arguments of mremap are judged before the target is unmapped.
     mremap_checks_first: bool = False
     # Changing vm_flags without mmap_lock held for writing warns.
@@ -62,6 +66,10 @@ class MmQuirks:
     # errno of MADV_REMOVE on a mapped sysfs file.
     sysfs_madv_remove: str = "EFBIG"
     advices: frozenset[str] = frozenset()
+    # madvise says so if there are too many VMAs (5.10), not EAGAIN.
+    madvise_enomem: bool = False
+    # What is logged when overcommit limits strike; {comm}, {pid}, {bytes}.
+    vm_enough_memory: str = ""
     # PFNs handed to vmf_insert_pfn carry the device bit (pfn_t, to 6.16).
     pfn_t: bool = True
     # Anonymous inodes (VFIO devices) cannot be mapped executable.
@@ -100,6 +108,7 @@ class Step(Context):
         self.spaces: list[Mm] = []
         self.mmap_lock = Lock.NONE
         self.stack: tuple[str, ...] = ()
+        self.warned: set[str] = set()
 
     def ops(self, file: File | None) -> FileOps | None:
         """The driver behind `file`."""
@@ -108,6 +117,16 @@ class Step(Context):
     def warn(self, file: str, *chain: str) -> None:
         """A WARN in `chain[0]`; the call's own stack is appended."""
         self.emit(Warn(file, (*chain, *self.stack)))
+
+    def warn_once(self, site: str, file: str, *chain: str) -> None:
+        """A WARN_ON_ONCE at `site`.
+
+        Each operation may warn anew, as if warnings were armed again before
+        it (debugfs `clear_warn_once`); a real kernel stays silent after the first.
+        """
+        if site not in self.warned:
+            self.warned.add(site)
+            self.warn(file, *chain)
 
     def vm_flags_set(self, function: str) -> None:
         """What changing `vm_flags` demands of the lock (include/linux/mm.h)."""

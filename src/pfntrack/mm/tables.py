@@ -6,6 +6,8 @@ lowest level is counted; upper levels always exist.
 
 from __future__ import annotations
 
+import errno
+
 from pfntrack.mm.pagetable import PTRS_PER_PTE, blocks
 from pfntrack.mm.space import Mm
 from pfntrack.mm.step import Step
@@ -15,9 +17,9 @@ def pte_alloc(step: Step, mm: Mm, block: int) -> int:
     """Make sure that table number `block` exists; 0 or a negative errno."""
     if block in mm.tables:
         return 0
-    if failed := step.fails("__pte_alloc"):
+    if step.fails("__pte_alloc"):
         step.note("__pte_alloc", "no page for the page table of pages {}", block * PTRS_PER_PTE)
-        return failed
+        return -errno.ENOMEM
     mm.tables |= {block}
     return 0
 

@@ -44,8 +44,10 @@ class PatQuirks:
 class Failure:
     """An armed fault: the `nth` matching call of `symbol` by `task` returns `value`.
 
-    `vma_at` limits it to calls made while `copy_page_range()` is at the VMA
-    that starts there. `seen` counts matching calls, `fired` those that failed.
+    A function that returns a pointer returns NULL instead, whatever the value.
+    `vma_at` limits the fault to calls for the VMA that starts there, or made
+    while `copy_page_range()` is at it. `seen` counts matching calls, `fired`
+    those that failed.
     """
 
     symbol: str
@@ -77,6 +79,7 @@ class Context:
         self.failures = failures
         self.explain = explain
         self.copying_vma: int | None = None
+        self.struck = 0
         self.events: list[Event] = []
 
     def emit(self, event: Event) -> None:
@@ -93,13 +96,16 @@ class Context:
         if self.explain:
             self.events.append(Note(function, rule.format(*values)))
 
-    def fails(self, symbol: str) -> int:
-        """The value an armed failure makes `symbol` return, or 0."""
-        value = 0
+    def fails(self, symbol: str, vma_at: int | None = None) -> bool:
+        """Does an armed fault strike this call of `symbol`, made for the VMA at `vma_at`?
+
+        The value that it returns is then `struck`.
+        """
+        hit_any = False
         for at, failure in enumerate(self.failures):
             if failure.symbol != symbol or failure.task not in ("", self.task.comm):
                 continue
-            if failure.vma_at is not None and failure.vma_at != self.copying_vma:
+            if failure.vma_at is not None and failure.vma_at not in (vma_at, self.copying_vma):
                 continue
             seen = failure.seen + 1
             hit = seen == failure.nth
@@ -107,5 +113,6 @@ class Context:
             self.failures = (*self.failures[:at], changed, *self.failures[at + 1 :])
             if hit:
                 self.note(symbol, "made to fail here: returns {}", failure.value)
-                value = failure.value
-        return value
+                self.struck = failure.value
+                hit_any = True
+        return hit_any

@@ -80,8 +80,8 @@ def memtype_reserve(
     On -EBUSY the second value is the type that was in the way. Without
     `want_ret` (set_memory_* on I/O ranges) any difference is refused.
     """
-    if failed := ctx.fails("memtype_reserve"):
-        return failed, req
+    if ctx.fails("memtype_reserve"):
+        return ctx.struck, req
     ctx.call("memtype_reserve", range=(start, end), type=req)
     error, granted = _memtype_reserve(ctx, start, end, req, want_ret)
     ctx.call("memtype_reserve_ret", ret=error)
@@ -159,8 +159,8 @@ def reserve_ram_pages_type(
 
 def memtype_free(ctx: Context, start: int, end: int, *, via: str = "") -> int:
     """Release `[start, end)`; 0 or -EINVAL. `via` names the caller."""
-    if failed := ctx.fails("memtype_free"):
-        return failed
+    if ctx.fails("memtype_free"):
+        return ctx.struck
     ctx.call("memtype_free", via=via, range=(start, end))
     error = _memtype_free(ctx, start, end)
     ctx.call("memtype_free_ret", via=via, ret=error)
@@ -218,8 +218,8 @@ def is_new_memtype_allowed(start: int, end: int, req: CacheMode, new: CacheMode)
 
 def memtype_kernel_map_sync(ctx: Context, start: int, end: int, kind: CacheMode) -> int:
     """Make the direct map of low RAM follow; a no-op for real I/O memory."""
-    if failed := ctx.fails("memtype_kernel_map_sync"):
-        return failed
+    if ctx.fails("memtype_kernel_map_sync"):
+        return ctx.struck
     ctx.call("memtype_kernel_map_sync", range=(start, end), type=kind)
     in_ram = any(low <= start < high for low, high in ctx.machine.ram)
     if start > ctx.machine.high_memory - 1 or not in_ram:

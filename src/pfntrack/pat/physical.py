@@ -130,6 +130,7 @@ class Physical:
     direct_map: TypeRuns = ()
     max_map_count: int = 65530
     overcommit: int = 0
+    commit_limit: int | None = None
 
     def device(self, name: str) -> Hashable:
         """State of driver or device `name`, None if it has none."""

@@ -1,0 +1,8 @@
+"""Kernel releases: data about them, and the kernel that performs operations."""
+
+from pfntrack.releases.kernel import Kernel
+from pfntrack.releases.observe import observe
+from pfntrack.releases.release import RELEASES, Release, release_for
+from pfntrack.releases.world import Outcome, World
+
+__all__ = ["RELEASES", "Kernel", "Outcome", "Release", "World", "observe", "release_for"]

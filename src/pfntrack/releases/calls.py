@@ -29,7 +29,7 @@ from pfntrack.mm.step import Lock, Step
 from pfntrack.mm.unmap import munmap, zap_vma_ptes
 from pfntrack.mm.vma import File
 from pfntrack.pat.physical import Machine, Window
-from pfntrack.pat.ram import PAGE_SHIFT
+from pfntrack.pat.ram import PAGE_SHIFT, PAGE_SIZE
 
 LocalCall = Callable[[Step, Mm, Any, File | None], Result]
 
@@ -110,7 +110,7 @@ def _write(step: Step, mm: Mm, op: ops.Write, _file: File | None) -> Result:
 def _zap_vma(step: Step, mm: Mm, op: ops.ZapVma, _file: File | None) -> Result:
     step.mmap_lock = Lock.READ
     vma = mm.find(op.at)
-    if vma is None:
+    if vma is None or op.at + op.pages > vma.end:
         return errno_result(-errno.EINVAL)
     zap_vma_ptes(step, mm, vma, op.at, op.at + op.pages)
     return Result()
@@ -167,7 +167,7 @@ def _ioremap(step: Step, op: ops.Ioremap) -> Result:
 
 
 def _iounmap(step: Step, op: ops.Iounmap) -> Result:
-    return Result() if kernel_side.iounmap(step, op.id) else errno_result(-errno.EINVAL)
+    return Result() if kernel_side.iounmap(step, op.id) else errno_result(-errno.ENOENT)
 
 
 def _release(step: Step, op: ops.Release) -> Result:
@@ -216,6 +216,8 @@ def _sysctl(step: Step, op: ops.Sysctl) -> Result:
         step.phys = attrs.evolve(step.phys, max_map_count=int(op.value))
     elif op.name == "vm/overcommit_memory":
         step.phys = attrs.evolve(step.phys, overcommit=int(op.value))
+    elif op.name == "vm/overcommit_kbytes":
+        step.phys = attrs.evolve(step.phys, commit_limit=int(op.value) // (PAGE_SIZE >> 10))
     else:
         raise ModelError(f"sysctl {op.name} is not modelled")
     return Result()

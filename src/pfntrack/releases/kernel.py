@@ -9,6 +9,7 @@ folds over them.
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterable
 from typing import TypeVar
 
 import attrs
@@ -17,7 +18,7 @@ from pfntrack.drivers import kernel as kernel_side
 from pfntrack.drivers.devmem import DevMem
 from pfntrack.drivers.parametric import MODES, Parametric
 from pfntrack.drivers.sysfs import PciResource
-from pfntrack.drivers.vfio import REGION_PAGES, VfioPci, VfioStyle, set_memory
+from pfntrack.drivers.vfio import VfioPci, set_memory
 from pfntrack.errors import ModelError
 from pfntrack.mm import ops
 from pfntrack.mm.fork import fork
@@ -46,7 +47,7 @@ KWORKER = Task("kworker", 1)
 
 _COMMON = frozenset(
     "__pte_alloc copy_page_range memtype_free memtype_kernel_map_sync memtype_reserve "
-    "security_vm_enough_memory_mm vm_area_dup".split()
+    "move_page_tables security_vm_enough_memory_mm vm_area_dup".split()
 )
 SYMBOLS = _COMMON | {symbol for release in RELEASES.values() for symbol in release.design.symbols}
 
@@ -133,9 +134,14 @@ class _Work:
         )
         self.mms = {process.name: Mm(process.space) for process in world.processes}
         self.step.spaces = list(self.mms.values())
+        self.before = self._files(world, self.mms.values())
 
     def finish(self) -> World:
-        """The world that the operation leaves behind."""
+        """The world that the operation leaves behind; files that nobody holds are released."""
+        held = self._files(self.world, self.mms.values())
+        for file in self.before:
+            if file not in held and (ops_of := self.kernel.drivers.get(file.kind)):
+                ops_of.release(self.step, file)
         processes = tuple(
             attrs.evolve(process, space=self.mms[process.name].freeze())
             for process in self.world.processes
@@ -158,7 +164,8 @@ class _Work:
         file = self.process.file(fd) if self.process is not None and fd is not None else None
         result = LOCAL_CALLS[type(self.op)](self.step, self.mm, self.op, file)
         if any(isinstance(event, Oops) for event in self.step.events):
-            return Result(-1, signal="KILL")
+            # The task dies inside the kernel and keeps its locks.
+            return Result(-1, signal="HANG")
         return result
 
     def physical(self) -> Result:
@@ -210,9 +217,8 @@ class _Work:
     def close(self) -> Result:
         op = self._is(ops.Close)
         assert self.process is not None  # noqa: S101 - the operation names a process
-        file = self.process.file(op.fd)
+        self.process.file(op.fd)
         self._replace(self.process.with_fd(op.fd, None))
-        self._drop(file)
         return Result()
 
     def vfio_open(self) -> Result:
@@ -246,12 +252,7 @@ class _Work:
         if file.kind != "vfio":
             raise ModelError(f"descriptor {op.fd} is not a VFIO device")
         if not op.on:
-            if self.kernel.vfio.style is VfioStyle.REMAP_AT_FAULT:
-                for mm in self.step.spaces:
-                    self.kernel.vfio.zap_bars(self.step, mm, file)
-            else:
-                bars = Span(file.mapping, 0, 6 * REGION_PAGES)
-                unmap_mapping_range(self.step, self.step.spaces, bars)
+            self.kernel.vfio.zap_bars(self.step, file)
         set_memory(self.step, file, on=op.on)
         return Result()
 
@@ -278,8 +279,6 @@ class _Work:
         left = tuple(each for each in self.world.processes if each.name != gone.name)
         self.world = attrs.evolve(self.world, processes=left)
         del self.mms[gone.name]
-        for file in dict.fromkeys(file for _, file in gone.fds):
-            self._drop(file)
         failures = tuple(each for each in self.step.failures if each.task != gone.task.comm)
         self.step.failures = failures
         return Result()
@@ -320,6 +319,8 @@ class _Work:
             raise ModelError(f"a failing {op.symbol} is not modelled")
         if op.symbol not in _COMMON | design.symbols:
             return errno_result(-errno.ENOENT)
+        if f":{op.symbol}" in self.kernel.release.inlined_calls:
+            return Result()  # armed, but there is no call to strike
         armed = Failure(op.symbol, op.value, self.step.task.comm, op.nth, op.vma_at)
         self.step.failures = (*self.step.failures, armed)
         return Result()
@@ -345,13 +346,12 @@ class _Work:
     def _replace(self, process: Process) -> None:
         self.world = self.world.with_process(process)
 
-    def _drop(self, file: File) -> None:
-        """Release the open file if no descriptor and no mapping holds it any more."""
-        held = any(file == other for process in self.world.processes for _, other in process.fds)
-        mapped = any(vma.file == file for mm in self.mms.values() for vma in mm.vmas)
-        ops_of = self.kernel.drivers.get(file.kind)
-        if not held and not mapped and ops_of is not None:
-            ops_of.release(self.step, file)
+    @staticmethod
+    def _files(world: World, mms: Iterable[Mm]) -> list[File]:
+        """Open files that some descriptor or mapping holds, in order of opening."""
+        held = {file for process in world.processes for _, file in process.fds}
+        held |= {vma.file for mm in mms for vma in mm.vmas if vma.file is not None}
+        return sorted(held, key=lambda file: file.id)
 
 
 _METHODS = {

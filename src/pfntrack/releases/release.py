@@ -31,10 +31,14 @@ class Release:
     mm: MmQuirks
     vfio: VfioStyle
     vfio_claims_at_open: bool = False
-    # Functions that a probe on this release can see being called; of a pair,
-    # the second only where the first calls it (elsewhere it is inlined).
+    # Functions that a probe on this release can see being called, but not
+    # where they are inlined: pairs of caller and callee.
     visible_calls: frozenset[str] = frozenset()
+    inlined_calls: frozenset[str] = frozenset()
 
+
+_ENOUGH = "__vm_enough_memory: pid: {pid}, comm: {comm},"
+_NOT_ENOUGH = f"{_ENOUGH} bytes: {{bytes}} not enough memory for the allocation"
 
 _RESERVE = frozenset({"memtype_reserve", "memtype_reserve_ret", "memtype_kernel_map_sync"})
 _FREE = frozenset({"memtype_free", "memtype_free_ret"})
@@ -77,12 +81,20 @@ R5_10 = Release(
         remap_zaps_on_error=False,
         fork_opens_first=False,
         upgrades_exclusive=False,
+        mremap_shrinks_blindly=True,
+        madvise_enomem=True,
         advices=ADVICES_5_10,
         revokes_sysfs=False,
     ),
     vfio=VfioStyle.REMAP_AT_FAULT,
-    visible_calls=_VM_PAT
-    | {"untrack_pfn_moved", "iounmap:memtype_free", "set_memory:memtype_free"},
+    visible_calls=_VM_PAT | _FREE | {"untrack_pfn_moved"},
+    inlined_calls=frozenset(
+        {
+            "free_pfn_range:memtype_free",
+            "arch_io_free_memtype_wc:memtype_free",
+            ":move_page_tables",
+        }
+    ),
 )
 
 R6_1 = Release(
@@ -90,7 +102,10 @@ R6_1 = Release(
     kernels="Debian 6.1.192",
     design=VmPat(walks_huge=False),
     pat=PatQuirks(mtrr_lookup=MtrrLookup.FIXED_AT_START, ram_flags=RamFlags.UNCACHED_ARCH_1),
-    mm=MmQuirks(advices=ADVICES_6_1),
+    mm=MmQuirks(
+        vm_enough_memory=f"{_ENOUGH} no enough memory for the allocation",
+        advices=ADVICES_6_1,
+    ),
     vfio=VfioStyle.REMAP_AT_FAULT,
     visible_calls=_VM_PAT | _FREE | {"untrack_pfn_clear", "untrack_pfn_copy"},
 )
@@ -103,7 +118,9 @@ R6_12 = Release(
     mm=MmQuirks(
         munmap_new_below=True,
         mmap_frees_last=True,
+        mremap_realigns=True,
         flags_need_write_lock=True,
+        vm_enough_memory=_NOT_ENOUGH,
         has_mseal=True,
         advices=ADVICES_6_1,
     ),
@@ -120,7 +137,9 @@ R7_3 = Release(
         remap_order=RemapOrder.FLAGS_TRACK,
         munmap_new_below=True,
         mmap_frees_last=True,
+        mremap_realigns=True,
         mremap_checks_first=True,
+        vm_enough_memory=_NOT_ENOUGH,
         has_mseal=True,
         sysfs_madv_remove="EOPNOTSUPP",
         advices=ADVICES_7_3,

@@ -7,9 +7,11 @@ from typing import Any
 
 import attrs
 
+from pfntrack.designs.base import PFN_DEV
 from pfntrack.mm.ops import Result
 from pfntrack.pat import events as ev
 from pfntrack.pat.physical import Machine
+from pfntrack.pat.ram import PAGE_SHIFT
 from pfntrack.releases.world import World
 from pfntrack.traces.observe import Observer
 
@@ -18,10 +20,12 @@ Json = dict[str, Any]
 # Small functions that compilers fold into their callers: a recorded call
 # chain may lack them.
 INLINABLE = frozenset(
-    "get_pat_info untrack_pfn unmap_single_vma zap_page_range_single unmap_vmas exit_mmap mmput "
-    "copy_vma do_fault unmap_mapping_range reserve_ram_pages_type".split()
+    "copy_vma do_fault exit_mmap get_pat_info mmput remap_pfn_range remap_pfn_range_internal "
+    "reserve_ram_pages_type unmap_mapping_range unmap_single_vma unmap_vmas untrack_pfn "
+    "vfio_pci_mmap_open zap_page_range_single".split()
 )
-_TASK = re.compile(r"\b(lab[A-Za-z]\w*):\d+\b")
+_TASK = re.compile(r"(x86/PAT: |^)(\S+?)(?::\d+| \(\d+\)):? ")
+_PID = re.compile(r"pid: \d+")
 _MEM = re.compile(r"\[mem 0x([0-9a-f]+)-0x([0-9a-f]+)\]")
 
 
@@ -46,7 +50,8 @@ def compare_step(
     found: list[Difference] = []
     shown = observer.result(result)
     for key, recorded in step["result"].items():
-        _field(found, f"result.{key}", shown.get(key), recorded)
+        if key != "value" or result.value is not None:
+            _field(found, f"result.{key}", shown.get(key), recorded)
     for key in shown.keys() - step["result"].keys() - {"value"}:
         _field(found, f"result.{key}", shown[key], None)
     added, missing = observer.memtype(world, baseline)
@@ -55,7 +60,9 @@ def compare_step(
     _procs(found, observer.procs(world), step["procs"])
     _events(found, observer.events(events), step["events"])
     if "calls" in step:
-        _list(found, "calls", observer.calls(events), step["calls"])
+        seen = [_plain_call(call, observer.machine) for call in step["calls"]]
+        ours = [_plain_call(call, observer.machine) for call in observer.calls(events)]
+        _list(found, "calls", ours, seen)
     if "dmesg" in step:
         model = [_neutral(line, observer.machine) for line in _lines(events)]
         recorded = [_neutral(line, observer.machine) for line in _fold_warns(step["dmesg"])]
@@ -94,7 +101,7 @@ def _procs(found: list[Difference], model: Json, recorded: Json) -> None:
         _field(found, where, [_place(vma) for vma in ours], [_place(vma) for vma in theirs])
         for number, (vma, other) in enumerate(zip(ours, theirs, strict=False)):
             for key in other:
-                _field(found, f"{where}[{number}].{key}", vma.get(key), other[key])
+                _field(found, f"{where}[{number}].{key}", vma.get(key), _bare(other[key]))
             if "ctx" in vma and "ctx" not in other:
                 _field(found, f"{where}[{number}].ctx", vma["ctx"], None)
 
@@ -117,6 +124,15 @@ def _numbered(procs: Json) -> Json:
     return shown
 
 
+def _bare(value: Any) -> Any:
+    """Without the tag that marks a physical page outside the named windows."""
+    if isinstance(value, list):
+        return [_bare(each) for each in value] if value[:1] != ["phys"] else value[1]
+    if isinstance(value, dict):
+        return {key: _bare(each) for key, each in value.items()}
+    return value
+
+
 def _place(vma: Json) -> tuple[Any, Any]:
     return vma.get("at"), vma.get("pages")
 
@@ -129,12 +145,24 @@ def _events(found: list[Difference], model: list[Json], recorded: list[Json]) ->
     for number, (ours, theirs) in enumerate(zip(model, recorded, strict=True)):
         if ours["ev"] == theirs.get("ev") == "warn":
             same = ours["file"] == theirs.get("file") and chain_agrees(ours["chain"], theirs)
+        elif theirs.get("ev") == "log":
+            same = True  # the raw line is compared below
         else:
-            common = ours.keys() & theirs.keys()
-            same = ours["ev"] == theirs.get("ev") and all(ours[k] == theirs[k] for k in common)
+            common = ours.keys() & theirs.keys() - {"who"}
+            same = (
+                _who(ours) == _who(theirs)
+                and ours["ev"] == theirs.get("ev")
+                and all(ours[k] == theirs[k] for k in common)
+            )
         if not same:
             found.append(Difference(f"events[{number}]", ours, theirs))
             return
+
+
+def _who(event: Json) -> str:
+    """The task that an event names, if it is one of the scenario's."""
+    name = str(event.get("who", ""))
+    return name if name.startswith("lab") else ""
 
 
 def chain_agrees(chain: list[str], recorded: Json) -> bool:
@@ -149,6 +177,16 @@ def chain_agrees(chain: list[str], recorded: Json) -> bool:
         else:
             return False
     return True
+
+
+def _plain_call(call: Json, machine: Machine) -> Json:
+    """Without the address of RAM that a pfn_t names."""
+    pfn = call.get("pfn")
+    if isinstance(pfn, int) and pfn & PFN_DEV:
+        start = (pfn & ~PFN_DEV) << PAGE_SHIFT
+        if any(low <= start < high for low, high in machine.ram):
+            return call | {"pfn": "RAM"}
+    return call
 
 
 def _lines(events: tuple[ev.Event, ...]) -> list[str]:
@@ -185,4 +223,7 @@ def _neutral(line: str, machine: Machine) -> str:
             return f"[mem RAM {last + 1 - start} bytes]"
         return found[0]
 
-    return _MEM.sub(ram, _TASK.sub(r"\1:PID", line))
+    def task(found: re.Match[str]) -> str:
+        return f"{found[1]}{found[2] if found[2].startswith('lab') else 'TASK'}:PID "
+
+    return _MEM.sub(ram, _PID.sub("pid: PID", _TASK.sub(task, line, count=1)))

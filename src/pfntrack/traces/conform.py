@@ -9,10 +9,11 @@ from pathlib import Path
 import attrs
 
 from pfntrack.errors import InputFormatError, ModelError
+from pfntrack.pat.events import Event, Oops
 from pfntrack.releases.kernel import Kernel
 from pfntrack.releases.release import Release, release_for
 from pfntrack.traces.compare import Difference, compare_step
-from pfntrack.traces.load import Trace, load_trace
+from pfntrack.traces.load import Json, Trace, load_trace
 from pfntrack.traces.machine import machine_of, world_of
 from pfntrack.traces.observe import Observer
 from pfntrack.traces.programs import translate
@@ -24,6 +25,8 @@ LIMITS = (
     "entries with PROT_NONE are not recorded: left out on both sides",
     "tracking contexts are recorded by address, which is used again: numbered within each step",
     "a WARN is compared by file and call chain; line numbers and folded functions differ by build",
+    "after a kernel BUG the task keeps its locks and cannot be observed: that step is compared by "
+    "the BUG alone, and the rest of the scenario is passed over",
     "MTRRs, the RAM map and unnamed BARs are not recorded: taken from the kind of machine, "
     "the address of an unnamed BAR from the first step that shows it",
 )
@@ -31,12 +34,16 @@ LIMITS = (
 
 @attrs.frozen
 class StepReport:
-    """One step: its differences, or why it could not be compared."""
+    """One step: its differences, or why it could not be compared.
+
+    `limit` names a documented limit of the recording; such a step agrees.
+    """
 
     number: int
     op: str
     differences: tuple[Difference, ...] = ()
     not_comparable: str = ""
+    limit: str = ""
 
     @property
     def agrees(self) -> bool:
@@ -123,7 +130,7 @@ def replay(trace: Trace, release: Release) -> ScenarioReport:
     world = world_of(trace, machine)
     reports: list[StepReport] = []
     for number, step in enumerate(trace.steps):
-        shown = " ".join(f"{key}={value}" for key, value in step["op"].items())
+        shown = _shown(step)
         where = f"{trace.path}: steps[{number}]"
         try:
             outcome = kernel.perform(world, translate(step["op"], where))
@@ -131,6 +138,14 @@ def replay(trace: Trace, release: Release) -> ScenarioReport:
             reports.append(StepReport(number, shown, not_comparable=str(error)))
             continue
         world = outcome.world
+        if _bug(outcome.events) and _bug_recorded(step):
+            reports.append(StepReport(number, shown, limit="kernel BUG"))
+            rest = trace.steps[number + 1 :]
+            reports += [
+                StepReport(number + more, _shown(each), limit="after a kernel BUG")
+                for more, each in enumerate(rest, 1)
+            ]
+            return ScenarioReport(trace.name, trace.path, tuple(reports))
         differences = compare_step(
             observer, world, outcome.result, outcome.events, trace.baseline, step
         )
@@ -141,6 +156,20 @@ def replay(trace: Trace, release: Release) -> ScenarioReport:
         more = Difference("end.leaked", leaked, trace.end["leaked"])
         reports[-1] = attrs.evolve(last, differences=(*last.differences, more))
     return ScenarioReport(trace.name, trace.path, tuple(reports))
+
+
+def _shown(step: Json) -> str:
+    return " ".join(f"{key}={value}" for key, value in step["op"].items())
+
+
+def _bug(events: Iterable[Event]) -> bool:
+    return any(isinstance(event, Oops) for event in events)
+
+
+def _bug_recorded(step: Json) -> bool:
+    """A BUG shows as an oops, or as a task or guest that no longer answers."""
+    oops = any(each.get("ev") == "oops" for each in step["events"])
+    return oops or step["result"].get("signal") in ("HANG", "LOST")
 
 
 def disagreeing(reports: Iterable[KernelReport]) -> list[StepReport]:

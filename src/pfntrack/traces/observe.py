@@ -158,7 +158,8 @@ class Observer:
             if not isinstance(event, ev.Call) or event.task == KWORKER:
                 continue
             name = event.function
-            if name not in seen and f"{event.via}:{name.removesuffix('_ret')}" not in seen:
+            pair = f"{event.via}:{name.removesuffix('_ret')}"
+            if name not in seen or pair in self.release.inlined_calls:
                 continue
             call: Json = {"fn": name, "who": event.task.comm}
             for key, value in event.fields:

@@ -1,0 +1,114 @@
+"""Running a scenario on the model: every step with its state and its verdicts."""
+
+from __future__ import annotations
+
+import attrs
+
+from pfntrack.check.properties import Violation, judge_state, judge_step
+from pfntrack.errors import ModelError, ScenarioError
+from pfntrack.mm import ops
+from pfntrack.mm.ops import Op, Result
+from pfntrack.pat.cachemode import CacheMode
+from pfntrack.pat.events import Event
+from pfntrack.pat.memtype_interval import Memtype, insert
+from pfntrack.pat.physical import Claim, Ioremap, Physical
+from pfntrack.pat.ram import PAGE_SIZE
+from pfntrack.releases import Kernel, Release, World, observe
+from pfntrack.scenario import MachineSpec, Scenario, format_op
+from pfntrack.state import State
+
+
+@attrs.frozen
+class StepRun:
+    """One step as it went: text, result, events, the state after it, what it broke.
+
+    `broken` are the properties that do not hold after the step; `fresh` those
+    among them that this step broke.
+    """
+
+    number: int
+    line: int
+    op: Op
+    text: str
+    result: Result
+    events: tuple[Event, ...]
+    state: State
+    broken: tuple[Violation, ...]
+    fresh: tuple[Violation, ...]
+
+
+@attrs.frozen
+class Run:
+    """A scenario under one release: its steps, and what is left when all have exited."""
+
+    scenario: Scenario
+    release: Release
+    start: State
+    steps: tuple[StepRun, ...]
+    leaked: State
+    leaks: tuple[Violation, ...]
+
+    @property
+    def broken(self) -> frozenset[str]:
+        """All properties that broke at some step, or at the end."""
+        found = {violation.property for step in self.steps for violation in step.broken}
+        return frozenset(found | {violation.property for violation in self.leaks})
+
+
+def first_world(spec: MachineSpec) -> World:
+    """The state in which scenarios begin: process A, and drivers bound as on the machine."""
+    phys = Physical(mtrr=spec.mtrr())
+    machine = spec.machine()
+    for name in spec.bound:
+        window = spec.window(name)
+        if window is None:
+            continue
+        phys = attrs.evolve(phys, claims=(*phys.claims, Claim(window.start, window.end, "driver")))
+        for page in sorted(window.registers):
+            start, end = window.start + page * PAGE_SIZE, window.start + (page + 1) * PAGE_SIZE
+            kind = machine.layout.granted(CacheMode.UC_MINUS)
+            held = Ioremap(f"{name}:{page}", start, end, kind)
+            tree = insert(phys.tree, Memtype(start, end, kind)) if machine.pat_enabled else ()
+            phys = attrs.evolve(phys, tree=tree, ioremaps=(*phys.ioremaps, held))
+    return World(phys=phys).start("A")
+
+
+def run_scenario(scenario: Scenario, release: Release) -> Run:
+    """Perform all steps, then let the remaining processes exit, newest first.
+
+    Raises ScenarioError, naming the line, for a step that no program could do.
+    """
+    kernel = Kernel(release, scenario.machine.machine())
+    world = first_world(scenario.machine)
+    start = observe(release, kernel.machine, world)
+    steps: list[StepRun] = []
+    held: frozenset[Violation] = frozenset()
+    for number, step in enumerate(scenario.steps, 1):
+        before = world
+        try:
+            outcome = kernel.perform(world, step.op)
+        except ModelError as error:
+            where = f"{scenario.name}: line {step.line}" if step.line else scenario.name
+            raise ScenarioError(f"{where}: {error}") from error
+        world = outcome.world
+        standing = judge_state(kernel, world)
+        acute = judge_step(kernel, before, step.op, world, outcome.result, outcome.events)
+        steps.append(
+            StepRun(
+                number,
+                step.line,
+                step.op,
+                format_op(step.op, scenario.machine),
+                outcome.result,
+                outcome.events,
+                observe(release, kernel.machine, world),
+                (*standing, *acute),
+                tuple(v for v in (*standing, *acute) if v not in held),
+            )
+        )
+        held = frozenset(standing)
+    for process in reversed(world.processes):
+        world = kernel.perform(world, ops.Exit(process.name)).world
+    leaks = tuple(v for v in judge_state(kernel, world) if v.property == "I1")
+    left = observe(release, kernel.machine, world)
+    return Run(scenario, release, start, tuple(steps), left, leaks)

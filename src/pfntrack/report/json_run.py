@@ -1,0 +1,178 @@
+"""Runs, comparisons and conformance reports as JSON of versioned schemas."""
+
+from __future__ import annotations
+
+import enum
+from typing import Any
+
+import attrs
+
+from pfntrack.check.properties import PROPERTIES, Violation
+from pfntrack.check.run import Run, StepRun
+from pfntrack.mm.ops import Op
+from pfntrack.pat.cachemode import CacheMode
+from pfntrack.pat.events import Call, Event, Note, Task, Warn
+from pfntrack.pat.ram import PAGE_SHIFT
+from pfntrack.state.schema import to_json
+from pfntrack.traces.conform import LIMITS, KernelReport
+
+Json = dict[str, Any]
+
+RUN = "pfntrack.run/1"
+COMPARISON = "pfntrack.comparison/1"
+CONFORMANCE = "pfntrack.conformance/1"
+
+
+def run_json(run: Run) -> Json:
+    """One scenario under one release."""
+    return {"schema": RUN, **_run(run)}
+
+
+def _run(run: Run) -> Json:
+    return {
+        "scenario": {
+            "name": run.scenario.name,
+            "about": run.scenario.about,
+            "tags": list(run.scenario.tags),
+        },
+        "release": run.release.name,
+        "design": run.release.design.name,
+        "properties": PROPERTIES,
+        "start": to_json(run.start),
+        "steps": [_step(step) for step in run.steps],
+        "end": {"state": to_json(run.leaked), "leaks": [_violation(v) for v in run.leaks]},
+        "broken": sorted(run.broken),
+    }
+
+
+def _step(step: StepRun) -> Json:
+    return {
+        "number": step.number,
+        "line": step.line,
+        "text": step.text,
+        "op": op_json(step.op),
+        "result": attrs.asdict(step.result),
+        "events": [_event(e) for e in step.events if not isinstance(e, Call | Note)],
+        "calls": [_call(e) for e in step.events if isinstance(e, Call)],
+        "why": [
+            {"function": e.function, "rule": e.rule} for e in step.events if isinstance(e, Note)
+        ],
+        "state": to_json(step.state),
+        "broken": [_violation(v) | {"new": v in step.fresh} for v in step.broken],
+    }
+
+
+def op_json(op: Op) -> Json:
+    """An operation: its kind and its fields."""
+    fields = {key: plain(value) for key, value in attrs.asdict(op, recurse=False).items()}
+    return {"kind": type(op).__name__.lower(), **fields}
+
+
+def plain(value: object) -> Any:
+    """A value as JSON has it; types by the kernel's names."""
+    if isinstance(value, CacheMode):
+        return value.cattr
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, Task):
+        return {"comm": value.comm, "pid": value.pid}
+    if isinstance(value, tuple | list):
+        return [plain(each) for each in value]
+    return value
+
+
+def _event(event: Event) -> Json:
+    fields = {key: plain(value) for key, value in attrs.asdict(event, recurse=False).items()}
+    if isinstance(event, Warn):
+        fields["chain"] = list(event.chain)
+    return {"kind": event.kind, "level": event.level, "text": event.text(), **fields}
+
+
+def _call(call: Call) -> Json:
+    fields = {key: plain(value) for key, value in call.fields}
+    return {"function": call.function, "task": plain(call.task), **fields}
+
+
+def _violation(violation: Violation) -> Json:
+    return {
+        "property": violation.property,
+        "start": violation.first << PAGE_SHIFT,
+        "end": violation.end << PAGE_SHIFT,
+        "reason": violation.reason,
+    }
+
+
+def comparison_json(runs: list[Run]) -> Json:
+    """One scenario under several releases, and the first step that differs."""
+    return {
+        "schema": COMPARISON,
+        "scenario": runs[0].scenario.name,
+        "first_difference": first_difference(runs),
+        "runs": [_run(run) for run in runs],
+    }
+
+
+def first_difference(runs: list[Run]) -> int | None:
+    """Number of the first step after which an observer can tell the runs apart."""
+    for steps in zip(*(run.steps for run in runs), strict=True):
+        views = [
+            (
+                step.result,
+                step.state.reservations,
+                [
+                    (process.name, [(v.start, v.end, v.tracked, v.entries) for v in process.vmas])
+                    for process in step.state.processes
+                ],
+                [event.text() for event in step.events],
+            )
+            for step in steps
+        ]
+        if any(view != views[0] for view in views[1:]):
+            return int(steps[0].number)
+    return None
+
+
+def conformance_json(reports: list[KernelReport]) -> Json:
+    """What agrees with recorded traces, and what does not."""
+    return {
+        "schema": CONFORMANCE,
+        "kernels": {report.series: _kernel(report) for report in reports},
+        "limits": list(LIMITS),
+    }
+
+
+def _kernel(report: KernelReport) -> Json:
+    return {
+        "modelled_as": report.release,
+        "scenarios": len(report.scenarios),
+        "scenarios_agree": sum(scenario.agrees for scenario in report.scenarios),
+        "steps": len(report.steps),
+        "steps_agree": sum(step.agrees for step in report.steps),
+        "disagreements": [
+            {
+                "scenario": scenario.name,
+                "path": scenario.path,
+                "step": step.number,
+                "op": step.op,
+                "fields": [
+                    {"field": d.field, "model": d.model, "recorded": d.recorded}
+                    for d in step.differences
+                ],
+            }
+            for scenario in report.scenarios
+            for step in scenario.steps
+            if step.differences
+        ],
+        "not_comparable": [
+            {
+                "scenario": scenario.name,
+                "path": scenario.path,
+                "step": step.number,
+                "op": step.op,
+                "reason": step.not_comparable,
+            }
+            for scenario in report.scenarios
+            for step in scenario.steps
+            if step.not_comparable
+        ],
+    }
