@@ -33,7 +33,9 @@ _CUT = re.compile(r"-+\[ cut here \]-+")
 _WARNING = re.compile(r"WARNING: CPU: .* at (\S+):\d+ ([\w.]+)\+0x")
 _WARNING_7 = re.compile(r"WARNING: (\S+):\d+ at ([\w.]+)\+0x")
 _BUG = re.compile(r"kernel BUG at (\S+):\d+!")
-_FAULT = re.compile(r"(BUG: .*|Oops: .*|general protection fault.*|kernel tried to execute .*)")
+_FAULT = re.compile(
+    r"(BUG: .*|Oops: .*|invalid opcode: .*|general protection fault.*|kernel tried to execute .*)"
+)
 _RIP = re.compile(r"RIP: 0010:([\w.]+)\+0x")
 _FRAME = re.compile(r"^ (\? )?([\w.]+)\+0x[0-9a-f]+/0x[0-9a-f]+")
 _REGISTERS = re.compile(r"^(RIP|RSP|Code|R[A-Z0-9]{1,2}|FS|CS|CR\d|DR\d|PKRU): ")

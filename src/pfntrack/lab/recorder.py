@@ -158,12 +158,13 @@ class Recorder:
         return {"op": "exit", "p": self._alive[-1], "auto": True}
 
     def _lost_step(self, op: Op, console: list[str]) -> dict[str, Any]:
+        reports = [e for e in parse_log(console, self._regions) if e["ev"] in ("warn", "oops")]
         return {
             "op": dict(op),
             "result": {"ret": -1, "err": "", "signal": "LOST"},
             "memtype": [],
             "procs": {},
-            "events": parse_log(console, self._regions),
+            "events": reports,
             "calls": [],
             "dmesg": console,
         }
