@@ -148,3 +148,36 @@ def test_path_of_something_else(tmp_path: Path) -> None:
         kernels.find(str(path))
     with pytest.raises(InputFormatError, match="nothere"):
         kernels.find(str(tmp_path / "nothere"))
+
+
+def test_older_lists_will_do_without_a_network(
+    archive: list[list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite = Apt(Suite("bookworm"))
+    suite.update()
+
+    def fail(_command: Sequence[str]) -> str:
+        raise GuestError("no route")
+
+    monkeypatch.setattr(apt, "mirror", lambda: "http://mirror.example/debian")
+    monkeypatch.setattr(apt, "run", fail)
+    suite.update(max_age=0)
+    assert "older package lists" in capsys.readouterr().err
+
+
+def test_broken_package(tmp_path: Path) -> None:
+    package = tmp_path / "broken_1_amd64.deb"
+    package.write_bytes(b"nonsense")
+    with pytest.raises(GuestError):
+        apt.unpack(package, tmp_path / "into")
+    with pytest.raises(GuestError, match=r"broken_1_amd64\.deb"):
+        apt.unpack(package, tmp_path / "into", ["*"])
+
+
+def test_cached_versions(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert kernels.cached_versions() == []
+    folder = cache_root() / "kernels" / "6.1.0-56-cloud-amd64"
+    folder.mkdir(parents=True)
+    (folder / "unpacked").touch()
+    assert kernels.cached_versions() == ["6.1.0-56-cloud-amd64"]

@@ -7,11 +7,15 @@ against the archive keyring; an unsigned or badly signed archive is an error.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import shutil
 import subprocess
+import sys
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import attrs
@@ -26,6 +30,21 @@ def cache_root() -> Path:
     """The lab's part of the XDG cache."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "pfntrack" / "lab"
+
+
+def progress(text: str) -> None:
+    """One line about what takes time."""
+    print(text, file=sys.stderr)  # noqa: T201
+
+
+@contextlib.contextmanager
+def locked(name: str) -> Iterator[None]:
+    """One process at a time fills a part of the cache."""
+    folder = cache_root() / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / name).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def run(command: Sequence[str], *, cwd: Path | None = None) -> str:
@@ -124,6 +143,9 @@ class Apt:
         try:
             run(["apt-get", *self._options(), "-o", "APT::Update::Error-Mode=any", "update"])
         except GuestError as error:
+            if stamp.exists():
+                progress(f"note: using older package lists of {self.suite.name}: {error}")
+                return
             raise GuestError(
                 f"the configured archive gives no signed package lists for "
                 f"{self.suite.name}: {error}"
@@ -182,17 +204,20 @@ def unpack(package: Path, into: Path, patterns: Sequence[str] = ()) -> None:
     if not patterns:
         run(["dpkg-deb", "--extract", str(package), str(into)])
         return
-    listing = run(["dpkg-deb", "--contents", str(package)])
-    if not listing:
-        return
-    source = subprocess.Popen(  # noqa: S603
-        ["dpkg-deb", "--fsys-tarfile", str(package)],  # noqa: S607
-        stdout=subprocess.PIPE,
-    )
-    with source:
-        subprocess.run(  # noqa: S603
-            ["tar", "-C", str(into), "-x", "--wildcards", "--no-anchored", *patterns],  # noqa: S607
-            stdin=source.stdout,
-            stderr=subprocess.DEVNULL,
-            check=False,  # a pattern without a match is no mistake here
+    with tempfile.TemporaryFile() as said:
+        source = subprocess.Popen(  # noqa: S603
+            ["dpkg-deb", "--fsys-tarfile", str(package)],  # noqa: S607
+            stdout=subprocess.PIPE,
+            stderr=said,
         )
+        with source:
+            subprocess.run(  # noqa: S603
+                ["tar", "-C", str(into), "-x", "--wildcards", "--no-anchored", *patterns],  # noqa: S607
+                stdin=source.stdout,
+                stderr=subprocess.DEVNULL,
+                check=False,  # a pattern without a match is no mistake here
+            )
+        if source.returncode:
+            said.seek(0)
+            text = said.read().decode("utf-8", "replace").strip()
+            raise GuestError(f"{package.name} cannot be unpacked: {text}")

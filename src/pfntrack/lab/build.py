@@ -9,10 +9,10 @@ import subprocess
 from pathlib import Path
 
 from pfntrack.errors import GuestError
-from pfntrack.lab.apt import Apt, cache_root, unpack
+from pfntrack.lab.apt import Apt, cache_root, locked, progress, unpack
 from pfntrack.lab.boot import build_agent, initramfs, load_order, module_bytes, module_name
 from pfntrack.lab.guest import BootFiles, GuestModule
-from pfntrack.lab.kernels import TOOLCHAIN_SUITE, Kernel, headers_of, progress
+from pfntrack.lab.kernels import TOOLCHAIN_SUITE, Kernel, headers_of
 
 _HERE = Path(__file__).parent
 GUEST_SOURCES = _HERE / "guest"
@@ -125,13 +125,18 @@ def module(kernel: Kernel) -> Path:
     if kernel.folder is None:
         raise GuestError("the driver module can only be built for kernels of the archive")
     result = kernel.folder / f"{MODULE}-{_digest(MODULE_SOURCES)}.ko"
-    if result.exists():
-        return result
+    with locked("module"):
+        if not result.exists():
+            _build_module(kernel, kernel.folder, result)
+    return result
+
+
+def _build_module(kernel: Kernel, folder: Path, result: Path) -> None:
     for tool, package in _TOOLS.items():
         if shutil.which(tool) is None:
             raise GuestError(f"{tool} not found: install the Debian package {package}")
     build = headers_of(kernel)
-    work = kernel.folder / "module"
+    work = folder / "module"
     shutil.rmtree(work, ignore_errors=True)
     shutil.copytree(MODULE_SOURCES, work)
     environment = dict(os.environ)
@@ -155,7 +160,6 @@ def module(kernel: Kernel) -> Path:
         raise GuestError(f"{MODULE}.ko does not build:\n{(done.stdout + done.stderr)[-2000:]}")
     subprocess.run(["strip", "--strip-debug", str(built)], check=True)  # noqa: S603, S607
     _write(result, built.read_bytes())
-    return result
 
 
 def boot_files(kernel: Kernel, *, vfio: bool = False, with_module: bool = True) -> BootFiles:

@@ -8,13 +8,12 @@ booted without modules.
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 
 import attrs
 
 from pfntrack.errors import GuestError, InputFormatError
-from pfntrack.lab.apt import Apt, Suite, cache_root, unpack
+from pfntrack.lab.apt import Apt, Suite, cache_root, locked, progress, unpack
 
 _WANTED = ("*/vmlinuz*", "*/drivers/virtio/*", "*/drivers/vfio/*", "*irqbypass*", "*iommufd*")
 _FLAVOUR = "cloud-amd64"
@@ -61,11 +60,6 @@ class Kernel:
     modules: tuple[Path, ...] = ()
     folder: Path | None = None
     packages: Packages | None = None
-
-
-def progress(text: str) -> None:
-    """One line about what takes time."""
-    print(text, file=sys.stderr)  # noqa: T201
 
 
 def release_of(name: str) -> Release:
@@ -121,6 +115,11 @@ def fetch(name: str) -> Kernel:
     Raises InputFormatError: the name is not known.
     """
     release = release_of(name)
+    with locked(release.suite.name):
+        return _fetch(name, release)
+
+
+def _fetch(name: str, release: Release) -> Kernel:
     packages = resolve(release)
     wanted = name.removeprefix("debian:")
     if wanted == release.series and packages.series != release.series:

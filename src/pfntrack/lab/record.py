@@ -18,10 +18,11 @@ from typing import Any
 import attrs
 
 from pfntrack.errors import GuestError, PfntrackError
+from pfntrack.lab.apt import progress
 from pfntrack.lab.build import boot_files
 from pfntrack.lab.compare import differences
 from pfntrack.lab.guest import BootFiles, Guest, command_line
-from pfntrack.lab.kernels import Kernel, find, progress
+from pfntrack.lab.kernels import Kernel, find
 from pfntrack.lab.recorder import Recorder, needs_vfio
 from pfntrack.lab.traces import dump, read_json, read_programs
 
