@@ -20,7 +20,7 @@ from pfntrack.mm import ops
 from pfntrack.mm.ops import Op, Result
 from pfntrack.mm.vma import VM_PFNMAP
 from pfntrack.pat.cachemode import CacheMode
-from pfntrack.pat.events import Event, FreeInvalid, Oops, Warn
+from pfntrack.pat.events import Event, FreeInvalid, Oops, Warn, WrongOwner
 from pfntrack.pat.physical import Machine
 from pfntrack.pat.ram import PAGE_SHIFT
 from pfntrack.releases.kernel import Kernel
@@ -29,7 +29,7 @@ from pfntrack.releases.world import World
 PROPERTIES = {
     "I1": "no leak: a range that nothing maps is not reserved",
     "I2": "cover: every page mapped by a full remap has a reservation of its type",
-    "I3": "owner: each owner's reservation is still there",
+    "I3": "owner: a release removes just what the same owner reserved",
     "I4": "quiet: no warning and no failed release",
     "I5": "no alias: all live mappings of a page have one type",
     "I6": "no spurious refusal: what fits all live mappings succeeds",
@@ -68,7 +68,8 @@ def judge_step(
     kernel: Kernel, before: World, op: Op, after: World, result: Result, events: Iterable[Event]
 ) -> list[Violation]:
     """Properties of one step that it breaks."""
-    found = list(quiet(events))
+    events = list(events)
+    found = quiet(events) + wrong_owner(events)
     if not kernel.machine.pat_enabled:
         return found
     found += atomic_failure(before, op, after, result)
@@ -145,6 +146,20 @@ def owner(world: World, design: Design, machine: Machine) -> list[Violation]:
             reason = f"{held} reservations for {len(mine)} owners: {who}"
             found.append(Violation("I3", first, end, reason))
     return found
+
+
+def wrong_owner(events: Iterable[Event]) -> list[Violation]:
+    """I3, in a step: a release took what another owner had reserved."""
+    return [
+        Violation(
+            "I3",
+            event.start >> PAGE_SHIFT,
+            event.end >> PAGE_SHIFT,
+            "released in the name of one owner, taken from another's reservation",
+        )
+        for event in events
+        if isinstance(event, WrongOwner)
+    ]
 
 
 def quiet(events: Iterable[Event]) -> list[Violation]:

@@ -15,6 +15,8 @@ from pfntrack.pat.physical import Claim, Ioremap, Physical
 from pfntrack.pat.ram import PAGE_SIZE
 from pfntrack.releases import Kernel, Release, World, observe
 from pfntrack.scenario import MachineSpec, Scenario, format_op
+from pfntrack.scenario.evaluate import Verdict, judge, judge_end
+from pfntrack.scenario.seen import reservations, seen
 from pfntrack.state import State
 
 
@@ -35,6 +37,7 @@ class StepRun:
     state: State
     broken: tuple[Violation, ...]
     fresh: tuple[Violation, ...]
+    verdicts: tuple[Verdict, ...] = ()
 
 
 @attrs.frozen
@@ -47,6 +50,13 @@ class Run:
     steps: tuple[StepRun, ...]
     leaked: State
     leaks: tuple[Violation, ...]
+    verdicts: tuple[Verdict, ...] = ()
+
+    @property
+    def unmet(self) -> list[tuple[int, Verdict]]:
+        """Claims that do not hold: (step number, 0 for the end; the verdict)."""
+        found = [(step.number, v) for step in self.steps for v in step.verdicts if not v.holds]
+        return found + [(0, v) for v in self.verdicts if not v.holds]
 
     @property
     def broken(self) -> frozenset[str]:
@@ -93,6 +103,10 @@ def run_scenario(scenario: Scenario, release: Release) -> Run:
         world = outcome.world
         standing = judge_state(kernel, world)
         acute = judge_step(kernel, before, step.op, world, outcome.result, outcome.events)
+        state = observe(release, kernel.machine, world)
+        fresh = tuple(v for v in (*standing, *acute) if v not in held)
+        broken = {violation.property for violation in fresh}
+        sight = seen(start, state, outcome.result, outcome.events, broken)
         steps.append(
             StepRun(
                 number,
@@ -101,9 +115,10 @@ def run_scenario(scenario: Scenario, release: Release) -> Run:
                 format_op(step.op, scenario.machine),
                 outcome.result,
                 outcome.events,
-                observe(release, kernel.machine, world),
+                state,
                 (*standing, *acute),
-                tuple(v for v in (*standing, *acute) if v not in held),
+                fresh,
+                judge(step.expects, sight, release.name, release.design.name),
             )
         )
         held = frozenset(standing)
@@ -111,4 +126,12 @@ def run_scenario(scenario: Scenario, release: Release) -> Run:
         world = kernel.perform(world, ops.Exit(process.name)).world
     leaks = tuple(v for v in judge_state(kernel, world) if v.property == "I1")
     left = observe(release, kernel.machine, world)
-    return Run(scenario, release, start, tuple(steps), left, leaks)
+    run = Run(scenario, release, start, tuple(steps), left, leaks)
+    claims = judge_end(
+        scenario.final,
+        reservations(start, left),
+        run.broken,
+        release.name,
+        release.design.name,
+    )
+    return attrs.evolve(run, verdicts=claims)

@@ -38,7 +38,7 @@ class Command(Protocol):
 
 def load(name: str) -> Command:
     """The module of command `name`."""
-    return cast(Command, importlib.import_module(f"pfntrack.cli.{name}"))
+    return cast("Command", importlib.import_module(f"pfntrack.cli.{name}"))
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     args = build_parser().parse_args(argv)
     try:
-        code = cast(int, args.run(args))
+        code = cast("int", args.run(args))
         sys.stdout.flush()
     except GuestError as error:
         print(f"pfntrack: {error}", file=sys.stderr)

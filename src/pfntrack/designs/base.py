@@ -119,17 +119,24 @@ class Design:
 
     @staticmethod
     def reserve(
-        step: Step, pfn: int, pages: int, cache: CacheMode, *, strict: bool = False
+        step: Step, owner: int, pfn: int, pages: int, cache: CacheMode, *, strict: bool = False
     ) -> tuple[int, CacheMode]:
-        """`reserve_pfn_range()` in pages."""
+        """`reserve_pfn_range()` in pages, in the name of the ghost `owner`."""
         start = pfn << PAGE_SHIFT
-        return reserve_pfn_range(step, start, start + (pages << PAGE_SHIFT), cache, strict=strict)
+        step.owner = owner
+        error, cache = reserve_pfn_range(
+            step, start, start + (pages << PAGE_SHIFT), cache, strict=strict
+        )
+        step.owner = 0
+        return error, cache
 
     @staticmethod
-    def release(step: Step, pfn: int, pages: int) -> None:
-        """`free_pfn_range()` in pages."""
+    def release(step: Step, owner: int, pfn: int, pages: int) -> None:
+        """`free_pfn_range()` in pages, in the name of the ghost `owner`."""
         start = pfn << PAGE_SHIFT
+        step.owner = owner
         free_pfn_range(step, start, start + (pages << PAGE_SHIFT))
+        step.owner = 0
 
     @staticmethod
     def lookup_page(step: Step, pfn: int, cache: CacheMode) -> CacheMode:

@@ -49,14 +49,14 @@ class TrackContextDesign(Design):
         if vma.track is not None:
             step.note("remap_pfn_range_track", "the VMA already has a context: -EINVAL")
             return -errno.EINVAL, cache, vma
-        error, cache = self._pfnmap_track(step, pfn, pages, cache)
+        held = _contexts(step.phys)
+        number = next(n for n in range(1, len(held) + 2) if all(each.id != n for each in held))
+        error, cache = self._pfnmap_track(step, number, pfn, pages, cache)
         if error:
             return -errno.EINVAL, cache, vma
         if step.fails("pfnmap_track_ctx_alloc"):
-            self._pfnmap_untrack(step, pfn, pages)
+            self._pfnmap_untrack(step, number, pfn, pages)
             return -errno.ENOMEM, cache, vma
-        held = _contexts(step.phys)
-        number = next(n for n in range(1, len(held) + 2) if all(each.id != n for each in held))
         _store(step, (*held, TrackContext(number, pfn, pages, 1)))
         step.note("remap_pfn_range_track", "the whole VMA: reserved, and a context made for it")
         return 0, cache, mm.change(vma, track=number)
@@ -81,18 +81,18 @@ class TrackContextDesign(Design):
             self._put(step, vma)
 
     def _pfnmap_track(
-        self, step: Step, pfn: int, pages: int, cache: CacheMode
+        self, step: Step, number: int, pfn: int, pages: int, cache: CacheMode
     ) -> tuple[int, CacheMode]:
         if step.fails("pfnmap_track"):
             return step.struck, cache
         step.call("pfnmap_track", pfn=pfn, pages=pages)
-        error, cache = self.reserve(step, pfn, pages, cache)
+        error, cache = self.reserve(step, number, pfn, pages, cache)
         step.call("pfnmap_track_ret", ret=error)
         return error, cache
 
-    def _pfnmap_untrack(self, step: Step, pfn: int, pages: int) -> None:
+    def _pfnmap_untrack(self, step: Step, number: int, pfn: int, pages: int) -> None:
         step.call("pfnmap_untrack", pfn=pfn, pages=pages)
-        self.release(step, pfn, pages)
+        self.release(step, number, pfn, pages)
 
     def _setup_cachemode(
         self, step: Step, pfn: int, pages: int, cache: CacheMode
@@ -110,7 +110,7 @@ class TrackContextDesign(Design):
         if not left.refs:
             _store(step, tuple(each for each in _contexts(step.phys) if each.id != left.id))
             step.note("pfnmap_track_ctx_release", "the last VMA with the context has gone")
-            self._pfnmap_untrack(step, left.pfn, left.pages)
+            self._pfnmap_untrack(step, left.id, left.pfn, left.pages)
 
     @staticmethod
     def _count(step: Step, vma: Vma, change: int) -> TrackContext:

@@ -48,11 +48,12 @@ class VmPat(Design):
             return step.struck, cache, vma
         step.call("track_pfn_remap", vma=_span(vma), pfn=pfn, addr=at, pages=pages)
         if whole(vma, at, pages):
-            error, cache = self.reserve(step, pfn, pages, cache)
+            owner = step.new_owner()
+            error, cache = self.reserve(step, owner, pfn, pages, cache)
             if not error:
                 step.vm_flags_set("track_pfn_remap")
                 step.note("track_pfn_remap", "the call covers the whole VMA: reserved, VM_PAT set")
-                vma = mm.change(vma, flags=vma.flags | VM_PAT)
+                vma = mm.change(vma, flags=vma.flags | VM_PAT, owner=owner)
         else:
             step.note("track_pfn_remap", "a part of the VMA: nothing is reserved, types looked up")
             error, cache = self.lookup_range(step, pfn, pages, cache)
@@ -83,10 +84,11 @@ class VmPat(Design):
         if self.tracked(src):
             error, pfn, cache = self.get_pat_info(step, src_mm, src, "track_pfn_copy", prot=True)
             if not error:
-                error, _ = self.reserve(step, pfn, src.pages, cache, strict=True)
+                owner = step.new_owner()
+                error, _ = self.reserve(step, owner, pfn, src.pages, cache, strict=True)
             if not error:
                 step.note("track_pfn_copy", "the child gets a reservation of its own")
-                dst = dst_mm.change(dst, flags=dst.flags | VM_PAT)
+                dst = dst_mm.change(dst, flags=dst.flags | VM_PAT, owner=owner)
         step.call("track_pfn_copy_ret", ret=error)
         return error, dst, pfn
 
@@ -140,10 +142,18 @@ class VmPat(Design):
             if error:
                 return vma
             pages = vma.pages
-        self.release(step, pfn, pages)
+        self.release(step, vma.owner, pfn, pages)
         if locked:
             step.vm_flags_set("untrack_pfn")
         return mm.change(vma, flags=vma.flags & ~VM_PAT)
+
+
+VM_PAT_5_10 = VmPat(
+    name="vm-pat-5.10",
+    summary="as vm-pat, but fork copies the flag before the reservation (5.10)",
+    clears_child=False,
+    walks_huge=False,
+)
 
 
 def _span(vma: Vma) -> tuple[int, int]:

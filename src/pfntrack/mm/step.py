@@ -114,6 +114,12 @@ class Step(Context):
         """The driver behind `file`."""
         return None if file is None else self.drivers[file.kind]
 
+    def new_owner(self) -> int:
+        """A ghost owner that nobody has yet: the smallest positive number free."""
+        taken = {entry.owner for entry in self.phys.tree}
+        taken |= {vma.owner for mm in self.spaces for vma in mm.vmas}
+        return next(number for number in range(1, len(taken) + 2) if number not in taken)
+
     def warn(self, file: str, *chain: str) -> None:
         """A WARN in `chain[0]`; the call's own stack is appended."""
         self.emit(Warn(file, (*chain, *self.stack)))

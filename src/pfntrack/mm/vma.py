@@ -107,7 +107,8 @@ class Vma:
     `prot` is the cache type in `vm_page_prot`. `track` belongs to the tracking
     design (a context, a pfn), `drv` to the driver (membership in a list).
     `origin` is a ghost: the pfn that the last remap_pfn_range() of the whole
-    VMA put at its first page. Properties are judged by it; no design reads it.
+    VMA put at its first page; `owner` is one too: who answers for the VMA's
+    reservation. Properties are judged by them; no design decides by them.
     """
 
     start: int
@@ -119,6 +120,7 @@ class Vma:
     track: Hashable = None
     drv: Hashable = None
     origin: int | None = None
+    owner: int = 0
 
     @property
     def pages(self) -> int:

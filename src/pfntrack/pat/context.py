@@ -80,6 +80,8 @@ class Context:
         self.explain = explain
         self.copying_vma: int | None = None
         self.struck = 0
+        # The ghost in whose name reservations are made and released; 0 is the kernel.
+        self.owner = 0
         self.events: list[Event] = []
 
     def emit(self, event: Event) -> None:

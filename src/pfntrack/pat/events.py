@@ -282,6 +282,15 @@ class Log(Event):
 
 
 @attrs.frozen
+class WrongOwner(Event):
+    """A ghost: this release of `[start, end)` took or cut what another had reserved."""
+
+    kind: ClassVar[str] = "wrong_owner"
+    start: int
+    end: int
+
+
+@attrs.frozen
 class Call(Event):
     """Entry or return (`..._ret`) of a tracking function; not a log line.
 

@@ -27,7 +27,9 @@ from pfntrack.pat.events import (
     RamType,
     ReserveFailed,
     Warn,
+    WrongOwner,
 )
+from pfntrack.pat.ghost import settle
 from pfntrack.pat.memtype_interval import (
     Conflict,
     memtype_check_insert,
@@ -113,7 +115,13 @@ def _memtype_reserve(
         ctx.note("memtype_reserve", "the range is partly RAM: -EINVAL, without a message")
         return -errno.EINVAL, actual
     result = memtype_check_insert(
-        ctx.phys.tree, start, end, actual, has_ret=want_ret, closed=ctx.pat.closed_interval
+        ctx.phys.tree,
+        start,
+        end,
+        actual,
+        has_ret=want_ret,
+        closed=ctx.pat.closed_interval,
+        owner=ctx.owner,
     )
     overlap = result.overlap
     if overlap is not None:
@@ -193,7 +201,10 @@ def _memtype_free(ctx: Context, start: int, end: int) -> int:
         return -errno.EINVAL
     if erased.shrunk is not None:
         ctx.note("memtype_erase", "end match: an entry that begins earlier and ends here is cut")
-    ctx.phys = attrs.evolve(ctx.phys, tree=erased.tree)
+    tree, rightful = settle(erased.tree, erased.entry, ctx.owner)
+    ctx.phys = attrs.evolve(ctx.phys, tree=tree)
+    if not rightful:
+        ctx.emit(WrongOwner(start, end))
     ctx.emit(Freed(start, end))
     return 0
 

@@ -17,11 +17,16 @@ from pfntrack.pat.cachemode import CacheMode
 
 @attrs.frozen(order=False)
 class Memtype:
-    """One reservation (`struct memtype`, 56 bytes in the kernel)."""
+    """One reservation (`struct memtype`, 56 bytes in the kernel).
+
+    `owner` is a ghost that the kernel does not have: who made the entry (0 for
+    kernel code, else see `Vma.owner`). No rule of the tree looks at it.
+    """
 
     start: int
     end: int
     type: CacheMode
+    owner: int = 0
 
 
 Tree = tuple[Memtype, ...]
@@ -79,7 +84,14 @@ def insert(tree: Tree, entry: Memtype) -> Tree:
 
 
 def memtype_check_insert(
-    tree: Tree, start: int, end: int, kind: CacheMode, *, has_ret: bool, closed: bool = False
+    tree: Tree,
+    start: int,
+    end: int,
+    kind: CacheMode,
+    *,
+    has_ret: bool,
+    closed: bool = False,
+    owner: int = 0,
 ) -> Inserted | Conflict:
     """Insert `[start, end)`; the first overlap dictates the type if `has_ret`.
 
@@ -96,7 +108,7 @@ def memtype_check_insert(
         for hit in hits[1:]:
             if hit.type is not found:
                 return Conflict(found, hit.type, hits[0])
-    entry = Memtype(start, end, found if has_ret else kind)
+    entry = Memtype(start, end, found if has_ret else kind, owner)
     return Inserted(insert(tree, entry), entry, hits[0] if hits else None)
 
 

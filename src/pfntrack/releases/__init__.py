@@ -2,7 +2,16 @@
 
 from pfntrack.releases.kernel import Kernel
 from pfntrack.releases.observe import observe
-from pfntrack.releases.release import RELEASES, Release, release_for
+from pfntrack.releases.release import RELEASES, Release, release_for, release_with
 from pfntrack.releases.world import Outcome, World
 
-__all__ = ["RELEASES", "Kernel", "Outcome", "Release", "World", "observe", "release_for"]
+__all__ = [
+    "RELEASES",
+    "Kernel",
+    "Outcome",
+    "Release",
+    "World",
+    "observe",
+    "release_for",
+    "release_with",
+]

@@ -6,9 +6,10 @@ import re
 
 import attrs
 
+from pfntrack.designs import DESIGNS
 from pfntrack.designs.base import Design
 from pfntrack.designs.track_context import TrackContextDesign
-from pfntrack.designs.vm_pat import VmPat
+from pfntrack.designs.vm_pat import VM_PAT_5_10, VmPat
 from pfntrack.drivers.vfio import VfioStyle
 from pfntrack.errors import InputFormatError
 from pfntrack.mm.madvise import ADVICES_5_10, ADVICES_6_1, ADVICES_7_3
@@ -65,12 +66,7 @@ _CONTEXT = (
 R5_10 = Release(
     name="5.10",
     kernels="Debian 5.10.223",
-    design=VmPat(
-        name="vm-pat-5.10",
-        summary="as vm-pat, but fork copies the flag before the reservation (5.10)",
-        clears_child=False,
-        walks_huge=False,
-    ),
+    design=VM_PAT_5_10,
     pat=PatQuirks(
         mtrr_lookup=MtrrLookup.FIXED_AT_START,
         ram_flags=RamFlags.UNCACHED_ARCH_1,
@@ -173,3 +169,18 @@ def release_for(series: str) -> Release:
         raise InputFormatError(f"kernel {series!r}: expected a version such as 6.12")
     version = int(numbers[1]), int(numbers[2])
     return [release for since, release in _SINCE if since <= version][-1]
+
+
+def release_with(design: str) -> Release:
+    """The release that a design belongs to, or the newest with the design put in.
+
+    Raises InputFormatError for an unknown design.
+    """
+    for release in reversed(RELEASES.values()):
+        if release.design.name == design:
+            return release
+    if design not in DESIGNS:
+        known = ", ".join(DESIGNS)
+        raise InputFormatError(f"design {design!r} is not known; there are {known}")
+    newest = list(RELEASES.values())[-1]
+    return attrs.evolve(newest, name=f"{newest.name}+{design}", design=DESIGNS[design])

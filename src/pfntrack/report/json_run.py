@@ -11,8 +11,10 @@ from pfntrack.check.properties import PROPERTIES, Violation
 from pfntrack.check.run import Run, StepRun
 from pfntrack.mm.ops import Op
 from pfntrack.pat.cachemode import CacheMode
-from pfntrack.pat.events import Call, Event, Note, Task, Warn
+from pfntrack.pat.events import Call, Event, Note, Task, Warn, WrongOwner
 from pfntrack.pat.ram import PAGE_SHIFT
+from pfntrack.scenario.evaluate import Verdict
+from pfntrack.scenario.text import format_claim
 from pfntrack.state.schema import to_json
 from pfntrack.traces.conform import LIMITS, KernelReport
 
@@ -25,11 +27,8 @@ CONFORMANCE = "pfntrack.conformance/1"
 
 def run_json(run: Run) -> Json:
     """One scenario under one release."""
-    return {"schema": RUN, **_run(run)}
-
-
-def _run(run: Run) -> Json:
     return {
+        "schema": RUN,
         "scenario": {
             "name": run.scenario.name,
             "about": run.scenario.about,
@@ -40,7 +39,11 @@ def _run(run: Run) -> Json:
         "properties": PROPERTIES,
         "start": to_json(run.start),
         "steps": [_step(step) for step in run.steps],
-        "end": {"state": to_json(run.leaked), "leaks": [_violation(v) for v in run.leaks]},
+        "end": {
+            "state": to_json(run.leaked),
+            "leaks": [_violation(v) for v in run.leaks],
+            "expectations": [_verdict(v) for v in run.verdicts],
+        },
         "broken": sorted(run.broken),
     }
 
@@ -52,13 +55,14 @@ def _step(step: StepRun) -> Json:
         "text": step.text,
         "op": op_json(step.op),
         "result": attrs.asdict(step.result),
-        "events": [_event(e) for e in step.events if not isinstance(e, Call | Note)],
+        "events": [_event(e) for e in step.events if not isinstance(e, Call | Note | WrongOwner)],
         "calls": [_call(e) for e in step.events if isinstance(e, Call)],
         "why": [
             {"function": e.function, "rule": e.rule} for e in step.events if isinstance(e, Note)
         ],
         "state": to_json(step.state),
         "broken": [_violation(v) | {"new": v in step.fresh} for v in step.broken],
+        "expectations": [_verdict(v) for v in step.verdicts],
     }
 
 
@@ -102,13 +106,18 @@ def _violation(violation: Violation) -> Json:
     }
 
 
+def _verdict(verdict: Verdict) -> Json:
+    claim = format_claim(verdict.expect)
+    return {"claim": claim, "holds": verdict.holds, "found": verdict.found or None}
+
+
 def comparison_json(runs: list[Run]) -> Json:
     """One scenario under several releases, and the first step that differs."""
     return {
         "schema": COMPARISON,
         "scenario": runs[0].scenario.name,
         "first_difference": first_difference(runs),
-        "runs": [_run(run) for run in runs],
+        "runs": [run_json(run) for run in runs],
     }
 
 

@@ -68,6 +68,9 @@ def _step(before: State, step: StepRun) -> Iterator[str]:
     for violation in step.fresh:
         where = place(step.state, violation)
         yield f"       BROKEN {violation.property}: {where}{violation.reason}"
+    for verdict in step.verdicts:
+        if not verdict.holds:
+            yield f"       UNMET: {verdict}"
 
 
 def _why(events: Sequence[Event]) -> list[str]:
@@ -77,6 +80,9 @@ def _why(events: Sequence[Event]) -> list[str]:
 
 
 def _ending(run: Run) -> Iterator[str]:
+    for verdict in run.verdicts:
+        if not verdict.holds:
+            yield f"UNMET at the end: {verdict}"
     left = [str(r) for r in run.leaked.reservations if _leaked(run, r.start, r.end)]
     if left:
         yield f"left when all processes are gone: {', '.join(left)}"
@@ -86,6 +92,9 @@ def _ending(run: Run) -> Iterator[str]:
                 yield f"broken: {name} ({PROPERTIES[name]})"
     else:
         yield "no property broke"
+    claims = sum(len(step.verdicts) for step in run.steps) + len(run.verdicts)
+    if claims:
+        yield f"expectations: {claims - len(run.unmet)} of {claims} hold"
 
 
 def _leaked(run: Run, start: int, end: int) -> bool:

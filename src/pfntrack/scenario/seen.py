@@ -15,7 +15,15 @@ from pfntrack.state import Reservation as StateReservation
 from pfntrack.state import State, VmaState
 
 # Only `debugpat` prints these, or another line says the same.
-_SILENT = (ev.Added, ev.Freed, ev.Overlap, ev.ReserveFailed, ev.Call, ev.Note)
+_SILENT = (
+    ev.Added,
+    ev.Freed,
+    ev.Overlap,
+    ev.ReserveFailed,
+    ev.WrongOwner,
+    ev.Call,
+    ev.Note,
+)
 
 
 @attrs.frozen

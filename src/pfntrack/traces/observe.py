@@ -126,7 +126,7 @@ class Observer:
         return [shown for event in events if (shown := self._event(event)) is not None]
 
     def _event(self, event: ev.Event) -> Json | None:
-        if isinstance(event, ev.Call | ev.Note):
+        if isinstance(event, ev.Call | ev.Note | ev.WrongOwner):
             return None
         shown: Json = {"ev": event.kind}
         if isinstance(event, ev.Warn):

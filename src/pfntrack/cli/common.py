@@ -1,0 +1,74 @@
+"""What several commands share: choosing scenarios and releases, writing JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from pfntrack.designs import DESIGNS
+from pfntrack.errors import InputFormatError
+from pfntrack.releases import RELEASES, Release, release_for, release_with
+from pfntrack.scenario import Scenario, find
+
+
+def add_scenario(parser: argparse.ArgumentParser, nargs: str | None = None) -> None:
+    """The scenario argument."""
+    parser.add_argument(
+        "scenario",
+        nargs=nargs,
+        metavar="SCENARIO",
+        help="a .pfn file, or the name of a scenario of the library "
+        "(see `pfntrack scenarios list`)",
+    )
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """The --json switch."""
+    parser.add_argument(
+        "--json", action="store_true", help="JSON instead of text (see `pfntrack schema`)"
+    )
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """--release and --design."""
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument(
+        "--release", metavar="R", help=f"kernel release to model: {', '.join(RELEASES)}"
+    )
+    group.add_argument(
+        "--design", metavar="D", help=f"tracking design to model: {', '.join(DESIGNS)}"
+    )
+
+
+def chosen(args: argparse.Namespace, default: str = "6.12") -> Release:
+    """The release that --release or --design asks for."""
+    if args.design:
+        return release_with(args.design)
+    return release_for(args.release or default)
+
+
+def scenarios(names: Sequence[str]) -> list[Scenario]:
+    """The scenarios named on the command line."""
+    return [find(name) for name in names]
+
+
+def releases(names: str | None) -> list[Release]:
+    """Releases or designs from a comma-separated list; all releases without one."""
+    if not names:
+        return list(RELEASES.values())
+    found = []
+    for name in names.split(","):
+        name = name.strip()
+        if not name:
+            raise InputFormatError("an empty name in the list of releases")
+        found.append(release_with(name) if name in DESIGNS else release_for(name))
+    return found
+
+
+def write_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    json.dump(value, sys.stdout, indent=1, ensure_ascii=False)
+    print()

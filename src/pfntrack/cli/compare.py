@@ -1,0 +1,49 @@
+"""`pfntrack compare`: the same scenario under several releases, side by side."""
+
+from __future__ import annotations
+
+import argparse
+
+from pfntrack.check.run import run_scenario
+from pfntrack.cli.common import add_json, add_scenario, releases, scenarios, write_json
+from pfntrack.report.json_run import comparison_json, first_difference
+from pfntrack.report.text import comparison_text
+
+HELP = "run a scenario under several releases or designs, side by side"
+DESCRIPTION = """\
+Run scenarios under several kernel releases or tracking designs and show what an
+observer would see of each, step by step: result, reservations, tracked
+mappings, page-table entries, log. The first step at which they differ is
+marked and explained.
+
+Exit code 1 if they differ, or if a property broke somewhere.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line."""
+    add_scenario(parser, nargs="+")
+    parser.add_argument(
+        "--with",
+        dest="releases",
+        metavar="LIST",
+        help="releases or designs, separated by commas (default: all releases)",
+    )
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do it."""
+    chosen = releases(args.releases)
+    compared = [
+        [run_scenario(scenario, release) for release in chosen]
+        for scenario in scenarios(args.scenario)
+    ]
+    if args.json:
+        write_json([comparison_json(runs) for runs in compared])
+    else:
+        print("\n".join(comparison_text(runs) for runs in compared), end="")
+    found = any(
+        first_difference(runs) is not None or any(each.broken for each in runs) for runs in compared
+    )
+    return 1 if found else 0

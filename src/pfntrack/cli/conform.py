@@ -1,0 +1,49 @@
+"""`pfntrack conform`: recorded traces of real kernels against the model."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from pfntrack.cli.common import add_json, write_json
+from pfntrack.report.conformance import conformance_text
+from pfntrack.report.json_run import conformance_json
+from pfntrack.traces import conform
+
+HELP = "replay recorded kernel traces on the model and compare every step"
+DESCRIPTION = """\
+Replay recorded traces (format 1, any directory of *.json files) on the model
+of the kernel series that each names, and compare after every step: result,
+reservations in list order, mappings, page-table entries with types, tracking
+calls, events and log lines. Shows the first differing field of each
+disagreement and lists what could not be compared.
+
+Exit code 1 if a step disagrees or could not be compared.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line."""
+    parser.add_argument(
+        "--traces", required=True, metavar="DIR", type=Path, help="directory of traces, or one file"
+    )
+    parser.add_argument("--kernel", metavar="K", help="only traces of this series, such as 6.12")
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do it."""
+    reports = conform(args.traces, args.kernel, _progress)
+    if sys.stderr.isatty():
+        print("\r\033[K", end="", file=sys.stderr)
+    if args.json:
+        write_json(conformance_json(reports))
+    else:
+        print(conformance_text(reports), end="")
+    return 0 if all(report.agrees for report in reports) else 1
+
+
+def _progress(done: int, of: int) -> None:
+    if sys.stderr.isatty():
+        print(f"\r{done}/{of} traces", end="", file=sys.stderr)

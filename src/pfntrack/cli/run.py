@@ -1,0 +1,38 @@
+"""`pfntrack run`: one scenario on the model, explained step by step."""
+
+from __future__ import annotations
+
+import argparse
+
+from pfntrack.check.run import run_scenario
+from pfntrack.cli.common import add_json, add_model, add_scenario, chosen, write_json
+from pfntrack.report.json_run import run_json
+from pfntrack.report.text import run_text
+from pfntrack.scenario import find
+
+HELP = "run a scenario on the model and explain each step"
+DESCRIPTION = """\
+Run a scenario on the model of one kernel release or tracking design. Each step
+shows the result of the call, what changed (reservations, mappings, page-table
+entries), which rule of which kernel function decided, the kernel's log lines,
+and which property broke.
+
+Exit code 1 if a property broke or an expectation of the scenario is not met.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line."""
+    add_scenario(parser)
+    add_model(parser)
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do it."""
+    result = run_scenario(find(args.scenario), chosen(args))
+    if args.json:
+        write_json(run_json(result))
+    else:
+        print(run_text(result), end="")
+    return 1 if result.broken or result.unmet else 0

@@ -1,0 +1,107 @@
+"""`pfntrack scenarios`: the library of named scenarios."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import sys
+from pathlib import Path
+
+from pfntrack.check.run import run_scenario
+from pfntrack.cli.common import releases, write_json
+from pfntrack.errors import InputFormatError
+from pfntrack.scenario import find, format_scenario, library, load
+
+HELP = "list, show, format or test scenarios"
+DESCRIPTION = """\
+list    the library: name and one sentence each (--tag T for a part of it)
+show    the text of one scenario
+test    run scenarios under all releases and judge their expectations (all of
+        the library without a name); one line each, exit code 1 if one is not met
+format  print .pfn files in canonical form (--check: exit code 1 and a diff if
+        a file is not in that form; --in-place: rewrite)
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    listing = actions.add_parser("list", help="names and what they are about")
+    listing.add_argument("--tag", metavar="T", help="only scenarios with this tag")
+    listing.add_argument("--json", action="store_true", help="JSON instead of text")
+    show = actions.add_parser("show", help="the text of one scenario")
+    show.add_argument("name", metavar="NAME", help="name of a scenario, or a file")
+    test = actions.add_parser("test", help="judge expectations under all releases")
+    test.add_argument("names", nargs="*", metavar="NAME", help="scenarios or files (default: all)")
+    test.add_argument("--with", dest="releases", metavar="LIST", help="releases or designs")
+    form = actions.add_parser("format", help="canonical form of .pfn files")
+    form.add_argument("files", nargs="+", metavar="FILE", help=".pfn files")
+    how = form.add_mutually_exclusive_group()
+    how.add_argument("--check", action="store_true", help="only say what would change")
+    how.add_argument("--in-place", action="store_true", help="rewrite the files")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do it."""
+    return _ACTIONS[args.action](args)
+
+
+def _list(args: argparse.Namespace) -> int:
+    found = [find(name) for name in library()]
+    if args.tag:
+        found = [scenario for scenario in found if args.tag in scenario.tags]
+        if not found:
+            raise InputFormatError(f"no scenario has the tag {args.tag!r}")
+    if args.json:
+        write_json([{"name": s.name, "about": s.about, "tags": list(s.tags)} for s in found])
+        return 0
+    width = max(len(scenario.name) for scenario in found)
+    for scenario in found:
+        print(f"{scenario.name:{width}}  {scenario.about}")
+    return 0
+
+
+def _show(args: argparse.Namespace) -> int:
+    path = library().get(args.name)
+    print(path.read_text(encoding="utf-8") if path else format_scenario(find(args.name)), end="")
+    return 0
+
+
+def _test(args: argparse.Namespace) -> int:
+    unmet = judged = 0
+    names = args.names or list(library())
+    for name in names:
+        scenario = find(name)
+        for release in releases(args.releases):
+            result = run_scenario(scenario, release)
+            judged += sum(len(step.verdicts) for step in result.steps) + len(result.verdicts)
+            for number, verdict in result.unmet:
+                unmet += 1
+                where = f"step {number}" if number else "the end"
+                print(f"{scenario.name} on {release.name}: {where}: {verdict}")
+    print(f"{len(names)} scenarios, {judged} expectations judged, {unmet} not met")
+    return 1 if unmet else 0
+
+
+def _format(args: argparse.Namespace) -> int:
+    changed = 0
+    for name in args.files:
+        path = Path(name)
+        canonical = format_scenario(load(path))
+        text = path.read_text(encoding="utf-8")
+        if args.check:
+            changed += canonical != text
+            sys.stdout.writelines(
+                difflib.unified_diff(
+                    text.splitlines(keepends=True), canonical.splitlines(keepends=True), name, name
+                )
+            )
+        elif args.in_place:
+            if canonical != text:
+                path.write_text(canonical, encoding="utf-8")
+        else:
+            print(canonical, end="")
+    return 1 if changed else 0
+
+
+_ACTIONS = {"list": _list, "show": _show, "test": _test, "format": _format}
