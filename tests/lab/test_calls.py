@@ -71,3 +71,14 @@ def test_each_probe_has_its_lines() -> None:
     returning = sum(probe.returns for probe in PROBES)
     assert len(lines) == len(PROBES) + returning
     assert len(set(lines)) == len(lines)
+
+
+def test_flagged_page_numbers() -> None:
+    regions = REGIONS.plus(Region("ram0", 0x5870, 16))
+    flag = 1 << 61
+    text = "\n".join(
+        _line("labA", "track_pfn_insert", f"vs=0x400000000000 ve=0x400000001000 pfn={pfn:#x}")
+        for pfn in (flag | 0xFC002, flag | 0x5872, 0x5873)
+    )
+    pages = [call["pfn"] for call in parse_trace(text, regions)]
+    assert pages == [flag | 0xFC002, ["ram0", 2], ["ram0", 3]]

@@ -14,6 +14,7 @@ from pfntrack.lab.regions import PAGE_SIZE, Regions, arena_page, cache_name
 
 Call = dict[str, Any]
 
+_PFN_MASK = (1 << 40) - 1
 _VMA = "vs=+0(%di):x64 ve=+8(%di):x64"
 
 
@@ -66,6 +67,18 @@ def _number(text: str | None) -> int | None:
         return None
 
 
+def _page(pfn: int, regions: Regions) -> list[str | int] | int:
+    """A page number as passed; older kernels pass some with flags above the number.
+
+    Flags stay visible where the number is the same on every run, which it is
+    for the windows but not for memory.
+    """
+    hit = regions.find(pfn & _PFN_MASK)
+    if hit and hit[0].name.startswith("ram"):
+        return [hit[0].name, hit[1]]
+    return regions.page(pfn)
+
+
 def _neutral(fn: str, who: str, raw: dict[str, str], regions: Regions) -> Call | None:
     """One call without addresses; None if it concerns a mapping outside the arena."""
     call: Call = {"fn": fn, "who": who}
@@ -81,7 +94,7 @@ def _neutral(fn: str, who: str, raw: dict[str, str], regions: Regions) -> Call |
         else:
             call["vma"] = [first, first + (end - start) // PAGE_SIZE]
     if (pfn := _number(raw.get("pfn"))) is not None:
-        call["pfn"] = regions.page(pfn)
+        call["pfn"] = _page(pfn, regions)
     if (addr := _number(raw.get("addr"))) is not None:
         page = arena_page(addr)
         call["addr"] = hex(addr) if page is None else page

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import signal
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,6 +19,9 @@ from pfntrack.lab.state import ContextNames, parse_vmas
 FORMAT = 1
 _HELPER = "Z"
 """A process for the driver's requests when every process of the scenario is gone."""
+
+_NOISE = re.compile(r"hrtimer: interrupt took |clocksource: |random: |perf: interrupt took ")
+"""What a busy host makes a guest say; no part of any program."""
 
 _ERRNO_NAMES = {errno.EOPNOTSUPP: "EOPNOTSUPP", errno.EAGAIN: "EAGAIN", errno.EDEADLK: "EDEADLK"}
 _SIGNAL_NAMES = {-1: "HANG"}
@@ -226,7 +230,7 @@ class Recorder:
         if missing:
             step["baseline_missing"] = missing
         step["procs"] = self._processes(seen)
-        lines = list(seen.log)
+        lines = [line for line in seen.log if not _NOISE.match(line)]
         step["events"] = parse_log(lines, self._regions)
         step["calls"] = parse_trace(seen.trace, self._regions)
         step["dmesg"] = lines
