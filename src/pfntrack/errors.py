@@ -27,5 +27,9 @@ class ModelError(PfntrackError):
     """The model was driven in a way that no kernel allows (a caller's mistake)."""
 
 
+class NoSuchProcess(ModelError):
+    """An operation names a process that does not live."""
+
+
 class GuestError(PfntrackError):
     """A guest kernel could not be prepared, booted or kept alive."""

@@ -111,6 +111,7 @@ operations: list[st.SearchStrategy[ops.Op]] = [
     st.builds(ops.Mlock, p, page, count, flag),
     st.builds(ops.Mseal, p, page, count),
     st.builds(ops.Read, p, page),
+    st.builds(ops.Access, p, page),
     st.builds(ops.Write, p, page),
     st.builds(ops.Fork, p, st.sampled_from("CDZ")),
     st.builds(ops.Exit, p, flag),

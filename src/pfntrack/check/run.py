@@ -5,15 +5,15 @@ from __future__ import annotations
 import attrs
 
 from pfntrack.check.properties import Violation, judge_state, judge_step
-from pfntrack.errors import ModelError, ScenarioError
+from pfntrack.errors import ModelError, NoSuchProcess, ScenarioError
 from pfntrack.mm import ops
 from pfntrack.mm.ops import Op, Result
 from pfntrack.pat.cachemode import CacheMode
-from pfntrack.pat.events import Event
+from pfntrack.pat.events import Event, Note
 from pfntrack.pat.memtype_interval import Memtype, insert
 from pfntrack.pat.physical import Claim, Ioremap, Physical
 from pfntrack.pat.ram import PAGE_SIZE
-from pfntrack.releases import Kernel, Release, World, observe
+from pfntrack.releases import Kernel, Outcome, Release, World, observe
 from pfntrack.scenario import MachineSpec, Scenario, format_op
 from pfntrack.scenario.evaluate import Verdict, judge, judge_end
 from pfntrack.scenario.seen import reservations, seen
@@ -97,6 +97,9 @@ def run_scenario(scenario: Scenario, release: Release) -> Run:
         before = world
         try:
             outcome = kernel.perform(world, step.op)
+        except NoSuchProcess as error:
+            # Its fork failed on this release; on others it may have succeeded.
+            outcome = Outcome(world, Result(-1, "ESRCH"), (Note("run", f"passed over: {error}"),))
         except ModelError as error:
             where = f"{scenario.name}: line {step.line}" if step.line else scenario.name
             raise ScenarioError(f"{where}: {error}") from error

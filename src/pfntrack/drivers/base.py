@@ -15,6 +15,7 @@ class Driver:
 
     page_mkwrite = False
     regular = False
+    has_access = False
 
     def mmap(self, step: Step, mm: Mm, vma: Vma) -> tuple[int, Vma]:
         return -errno.ENODEV, vma

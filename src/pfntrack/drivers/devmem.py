@@ -22,6 +22,8 @@ from pfntrack.pat.ram import ISA_END_PFN, PAGE_SHIFT, PAGE_SIZE
 class DevMem(Driver):
     """Maps any allowed physical range, whole VMA at once."""
 
+    has_access = True
+
     def mmap(self, step: Step, mm: Mm, vma: Vma) -> tuple[int, Vma]:
         pfn = vma.pgoff
         start, end = pfn << PAGE_SHIFT, (pfn + vma.pages) << PAGE_SHIFT

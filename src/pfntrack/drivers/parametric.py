@@ -10,12 +10,15 @@ kernel module (`/dev/pfnlab`). `File.mode` chooses:
   were the whole, as hfi1 does;
 - `fault`: nothing at mmap, vmf_insert_pfn() at each fault;
 - `fault_all`: the whole VMA by remap_pfn_range() at the first fault;
-- `open_zaps`: like `remap`, but vm_ops->open zaps the new VMA.
+- `open_zaps`: like `remap`, but vm_ops->open zaps the new VMA;
+- `remap_then_fail`: like `remap`, but then mmap returns EIO.
 
 The file's page offset counts from the start of the window.
 """
 
 from __future__ import annotations
+
+import errno
 
 import attrs
 
@@ -26,11 +29,13 @@ from pfntrack.mm.step import Step
 from pfntrack.mm.unmap import zap_vma_ptes
 from pfntrack.mm.vma import VM_REMAP_FLAGS, File, Vma
 
-MODES = ("remap", "two", "pagewise", "narrow", "fault", "fault_all", "open_zaps")
+MODES = ("remap", "two", "pagewise", "narrow", "fault", "fault_all", "open_zaps", "remap_then_fail")
 
 
 class Parametric(Driver):
     """The driver behind `/dev/pfnlab`."""
+
+    has_access = True
 
     def mmap(self, step: Step, mm: Mm, vma: Vma) -> tuple[int, Vma]:
         file = _file(vma)
@@ -44,7 +49,7 @@ class Parametric(Driver):
             error, vma = remap_pfn_range(step, mm, vma, at, pfn + at, pages, vma.prot)
             if error:
                 return error, vma
-        return 0, vma
+        return (-errno.EIO if file.mode == "remap_then_fail" else 0), vma
 
     def _narrow(self, step: Step, mm: Mm, vma: Vma) -> tuple[int, Vma]:
         """Each page becomes the whole VMA for the length of one call."""

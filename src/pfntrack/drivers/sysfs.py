@@ -22,6 +22,7 @@ class PciResource(Driver):
 
     page_mkwrite = True
     regular = True
+    has_access = True
 
     def mmap(self, step: Step, mm: Mm, vma: Vma) -> tuple[int, Vma]:
         assert vma.file is not None and vma.file.window is not None  # noqa: S101

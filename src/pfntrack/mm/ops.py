@@ -149,6 +149,14 @@ class Read(Op):
 
 
 @attrs.frozen
+class Access(Op):
+    """A debugger reads page `at` of process `p` through /proc/PID/mem."""
+
+    p: str
+    at: int
+
+
+@attrs.frozen
 class Write(Op):
     """Store to the first bytes of page `at`."""
 

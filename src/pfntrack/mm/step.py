@@ -235,6 +235,9 @@ class FileOps(Protocol):
     regular: bool
     """A regular file, as far as fallocate is concerned."""
 
+    has_access: bool
+    """`vm_ops->access` lets debuggers read the mapping."""
+
     def mmap(self, step: Step, mm: Mm, vma: Vma) -> tuple[int, Vma]:
         """`f_op->mmap`; (error, VMA)."""
         ...

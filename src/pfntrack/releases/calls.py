@@ -14,6 +14,7 @@ from typing import Any
 import attrs
 
 from pfntrack.drivers import kernel as kernel_side
+from pfntrack.drivers.access import access_remote_vm
 from pfntrack.drivers.vfio import region_offset
 from pfntrack.errors import ModelError
 from pfntrack.mm import fault, ops
@@ -107,6 +108,10 @@ def _write(step: Step, mm: Mm, op: ops.Write, _file: File | None) -> Result:
     return fault.write(step, mm, op.at)
 
 
+def _access(step: Step, mm: Mm, op: ops.Access, _file: File | None) -> Result:
+    return access_remote_vm(step, mm, op.at)
+
+
 def _zap_vma(step: Step, mm: Mm, op: ops.ZapVma, _file: File | None) -> Result:
     step.mmap_lock = Lock.READ
     vma = mm.find(op.at)
@@ -148,6 +153,7 @@ LOCAL_CALLS: dict[type[Op], LocalCall] = {
     ops.Mseal: _mseal,
     ops.Read: _read,
     ops.Write: _write,
+    ops.Access: _access,
     ops.ZapVma: _zap_vma,
     ops.Remap: _remap,
     ops.InsertPfn: _insert,

@@ -7,12 +7,14 @@ from collections.abc import Iterator, Sequence
 from pfntrack.check.properties import PROPERTIES, Violation
 from pfntrack.check.run import Run, StepRun
 from pfntrack.mm.ops import Result
-from pfntrack.pat.events import Event, Note
+from pfntrack.pat.events import Added, Event, Freed, Note, Overlap
 from pfntrack.pat.ram import PAGE_SHIFT
 from pfntrack.report.changes import changes
-from pfntrack.state import State
+from pfntrack.state import Reservation, State
 
 WIDTH = 64
+# Lines that a kernel prints only if booted with `debugpat`.
+DEBUGPAT = (Added, Freed, Overlap)
 
 
 def result_word(result: Result) -> str:
@@ -64,7 +66,8 @@ def _step(before: State, step: StepRun) -> Iterator[str]:
         yield f"       why: {line}"
     for event in step.events:
         if text := event.text():
-            yield f"       log: {text}"
+            debug = " (debugpat)" if isinstance(event, DEBUGPAT) else ""
+            yield f"       log{debug}: {text}"
     for violation in step.fresh:
         where = place(step.state, violation)
         yield f"       BROKEN {violation.property}: {where}{violation.reason}"
@@ -102,56 +105,96 @@ def _leaked(run: Run, start: int, end: int) -> bool:
 
 
 def comparison_text(runs: Sequence[Run]) -> str:
-    """The same scenario under several releases, side by side."""
+    """The same scenario under several releases, side by side.
+
+    Releases that show the same share a line; the first step at which they
+    differ is marked, and there the rules that decided are named.
+    """
     scenario = runs[0].scenario
-    names = [f"{run.release.name} ({run.release.design.name})" for run in runs]
     lines = [scenario.name, *([scenario.about] if scenario.about else []), ""]
     told = False
-    for number, steps in enumerate(zip(*(run.steps for run in runs), strict=True)):
-        lines.append(f"{number + 1:3}. {steps[0].text}")
-        seen = [_seen(step) for step in steps]
-        if len(set(seen)) == 1:
-            lines += [f"       all: {line}" for line in seen[0]]
-            continue
-        for name, view, step in zip(names, seen, steps, strict=True):
-            lines += [f"       {name}: {line}" for line in view[:1]]
-            lines += [f"       {'':{len(name)}}  {line}" for line in view[1:]]
-            if not told:
-                lines += [f"       {'':{len(name)}}  why: {rule}" for rule in _why(step.events)]
-        if not told:
-            lines.append("       ^ the first step at which they differ")
-            told = True
+    for number, steps in enumerate(zip(*(run.steps for run in runs), strict=True), 1):
+        groups = _groups([_seen(step) for step in steps])
+        mark = ""
+        if len(groups) > 1 and not told:
+            mark, told = "   <-- the first difference", True
+        lines.append(f"{number:3}. {steps[0].text}{mark}")
+        for view, members in groups.items():
+            names = "all" if len(groups) == 1 else _names([runs[member] for member in members])
+            why = [f"why: {rule}" for rule in _why(steps[members[0]].events)] if mark else []
+            lines += _hanging(names, [*view, *why])
     lines.append("")
-    for name, run in zip(names, runs, strict=True):
-        left = [str(r) for r in run.leaked.reservations if _leaked(run, r.start, r.end)]
-        broken = [each for each in PROPERTIES if each in run.broken]
-        lines.append(
-            f"{name}: breaks {', '.join(broken) or 'nothing'}; "
-            f"leaves {', '.join(left) or 'nothing'} behind"
-        )
+    ends = _groups([(_end(run),) for run in runs])
+    for (end,), members in ends.items():
+        lines.append(f"{_names([runs[member] for member in members])}: {end}")
     if not told:
-        lines.append("No step differs in result, reservations, entries or log.")
+        lines.append("No step differs in result, reservations, tracking, entries or log.")
     return "\n".join(lines) + "\n"
 
 
+def _groups(views: Sequence[tuple[str, ...]]) -> dict[tuple[str, ...], list[int]]:
+    """Positions of equal views, in order of appearance."""
+    found: dict[tuple[str, ...], list[int]] = {}
+    for number, view in enumerate(views):
+        found.setdefault(view, []).append(number)
+    return found
+
+
+def _names(runs: Sequence[Run]) -> str:
+    """Releases with their designs: `6.1, 6.12 (vm-pat)`."""
+    by_design: dict[str, list[str]] = {}
+    for run in runs:
+        by_design.setdefault(run.release.design.name, []).append(run.release.name)
+    return ", ".join(f"{', '.join(names)} ({design})" for design, names in by_design.items())
+
+
+def _hanging(name: str, lines: Sequence[str]) -> Iterator[str]:
+    """A name, and its lines indented below it."""
+    yield f"       {name}: {lines[0]}"
+    for line in lines[1:]:
+        yield f"           {line}"
+
+
+def _end(run: Run) -> str:
+    left = [str(r) for r in run.leaked.reservations if _leaked(run, r.start, r.end)]
+    broken = [each for each in PROPERTIES if each in run.broken]
+    return f"breaks {', '.join(broken) or 'nothing'}; leaves {', '.join(left) or 'nothing'} behind"
+
+
 def _seen(step: StepRun) -> tuple[str, ...]:
-    """What an observer can tell after a step, in a few words."""
-    held = [str(r) for r in step.state.reservations if r.place and r.place.window != "R"]
+    """What an observer can tell after a step, in a few words; what is empty is left out."""
+    held = [str(r) for r in step.state.reservations if r.place and not _registers(step, r)]
     tracked = [
-        f"{process.name} [{vma.start},{vma.end})"
+        f"{process.name}[{vma.start},{vma.end})"
         for process in step.state.processes
         for vma in process.vmas
         if vma.tracked
     ]
     entries = [
-        f"{process.name} {entry}"
+        f"{process.name}{entry}"
         for process in step.state.processes
         for vma in process.vmas
         for entry in vma.entries
     ]
-    lines = [f"{result_word(step.result)}; reserved: {', '.join(held) or 'none'}"]
-    lines.append(f"tracked: {', '.join(tracked) or 'none'}")
-    lines.append(f"mapped: {', '.join(entries) or 'none'}")
-    lines += [f"log: {text}" for event in step.events if (text := event.text())]
+    lines = [result_word(step.result)]
+    if held:
+        lines.append(f"reserved {', '.join(held)}")
+    if entries:
+        lines.append(f"mapped   {', '.join(entries)}")
+    if tracked:
+        lines.append(f"tracked  {', '.join(tracked)}")
+    lines += [
+        f"log      {text}"
+        for event in step.events
+        if not isinstance(event, DEBUGPAT) and (text := event.text())
+    ]
     lines += [f"BROKEN {v.property}: {place(step.state, v)}{v.reason}" for v in step.fresh]
     return tuple(lines)
+
+
+def _registers(step: StepRun, held: Reservation) -> bool:
+    """Is the entry that of a kernel mapping that was there from the start?"""
+    return any(
+        (m.start, m.end) == (held.start, held.end) and ":" in m.owner
+        for m in step.state.kernel_mappings
+    )

@@ -236,6 +236,7 @@ _BUILDERS: dict[str, Callable[[Words], ops.Op]] = {
     "locks": _ranged(ops.Mlock),
     "unlocks": lambda w: ops.Mlock(_process(w), *w.range(), unlock=True),
     "seals": _ranged(ops.Mseal),
+    "debugger_reads": lambda w: ops.Access(_process(w), w.number()),
     "reads": lambda w: ops.Read(_process(w), w.number()),
     "writes": lambda w: ops.Write(_process(w), w.number()),
     "forks": lambda w: ops.Fork(_process(w), str(w.need("PROCESS", 1))),

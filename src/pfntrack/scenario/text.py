@@ -99,6 +99,8 @@ def format_op(op: ops.Op, machine: MachineSpec | None = None) -> str:
             return f"{p} seals {_range(at, pages)}"
         case ops.Read(p, at):
             return f"{p} reads page {at}"
+        case ops.Access(p=p, at=at):
+            return f"debugger reads page {at} of {p}"
         case ops.Write(p, at):
             return f"{p} writes page {at}"
         case ops.Fork(p, child):

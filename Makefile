@@ -1,0 +1,52 @@
+# pfntrack: set-up, demonstration, tests. Needs Python 3.11 or newer with venv, make and git.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+# Tests run on this many processes.
+JOBS ?= auto
+
+.PHONY: help venv demo test lint format bench clean
+
+help:
+	@echo "make venv    create $(VENV) with the command $(BIN)/pfntrack"
+	@echo "make demo    set up, then compare a truncation under the designs of 6.1, 6.12 and 7.3"
+	@echo "make test    set up, then run the tests"
+	@echo "make lint    ruff and mypy"
+	@echo "make format  rewrite the sources in canonical form"
+	@echo "make bench   compare searches over the model: evaluations and transitions per second"
+	@echo "make clean   remove $(VENV) and caches"
+
+venv: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "pfntrack needs Python 3.11 or newer: make PYTHON=python3.11 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
+	  { echo "Python's venv module is missing: install the Debian package python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,lint]'
+	@touch $@
+
+# An exit code of 1 says that findings were shown, which is the point here.
+demo: $(INSTALLED)
+	$(BIN)/pfntrack compare truncate-middle --with 6.1,6.12,7.3 || test $$? -eq 1
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest -n $(JOBS) -m "not lab" tests
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(INSTALLED)
+	$(BIN)/python -m bench
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
