@@ -20,7 +20,7 @@ FORMAT = 1
 _HELPER = "Z"
 """A process for the driver's requests when every process of the scenario is gone."""
 
-_NOISE = re.compile(r"hrtimer: interrupt took |clocksource: |random: |perf: interrupt took ")
+_NOISE = re.compile(r"hrtimer: interrupt took |tsc: |clocksource: |random: |perf: interrupt took ")
 """What a busy host makes a guest say; no part of any program."""
 
 _ERRNO_NAMES = {errno.EOPNOTSUPP: "EOPNOTSUPP", errno.EAGAIN: "EAGAIN", errno.EDEADLK: "EDEADLK"}
