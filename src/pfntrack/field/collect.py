@@ -15,7 +15,7 @@ from pfntrack.field.lines import Line, split_records
 from pfntrack.field.parse import joined, may_continue, parse_line, parse_partial
 
 # A log that repeats a few messages for hours stays small; one made to differ is cut off.
-MAX_FACTS = 20_000
+MAX_FACTS = 5_000
 MAX_EVENTS = 20_000
 _REPLAYED = ("debug_added", "debug_overlap", "debug_free", "free_invalid", "conflict")
 _BARE_RELEASE = re.compile(r"uname -r\s*$")
@@ -33,10 +33,21 @@ class Log:
     lines: int
     dropped: int = 0
     replay_cut: bool = False
+    _by_kind: dict[str, list[Fact]] = attrs.field(init=False, repr=False)
+
+    @_by_kind.default
+    def _index(self) -> dict[str, list[Fact]]:
+        index: dict[str, list[Fact]] = {}
+        for fact in self.facts:
+            index.setdefault(fact.kind, []).append(fact)
+        return index
 
     def of(self, *kinds: str) -> list[Fact]:
-        """The facts of these kinds, in order."""
-        return [fact for fact in self.facts if fact.kind in kinds]
+        """The facts of these kinds; of one kind in order, of several by line."""
+        if len(kinds) == 1:
+            return list(self._by_kind.get(kinds[0], ()))
+        found = [fact for kind in kinds for fact in self._by_kind.get(kind, ())]
+        return sorted(found, key=lambda fact: fact.line)
 
     def has(self, sign: str) -> bool:
         return sign in self.signs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TypeVar
 
 import attrs
@@ -10,6 +11,7 @@ from pfntrack.field.codes import CODES, Code
 from pfntrack.field.facts import Fact
 
 T = TypeVar("T")
+MAX_NOTES = 40
 SEVERITIES = ("none", "info", "warning", "error")
 CONFIDENCES = ("low", "medium", "high")
 
@@ -60,28 +62,29 @@ class Finding:
 
 def merge(findings: list[Finding]) -> list[Finding]:
     """Findings of the same code become one; refusals only if the same task met them."""
-    merged: dict[tuple[str, str], Finding] = {}
+    groups: dict[tuple[str, str], list[Finding]] = {}
     for finding in findings:
         lead = finding.facts[0]
         comm = lead.text_of("comm") if lead.kind in ("conflict", "reserve_failed") else ""
-        known = merged.get((finding.code, comm))
-        if known is None:
-            merged[(finding.code, comm)] = finding
-            continue
-        merged[(finding.code, comm)] = attrs.evolve(
-            known,
-            confidence=max(known.confidence, finding.confidence, key=CONFIDENCES.index),
-            basis=_union(known.basis, finding.basis),
-            facts=known.facts + finding.facts,
-            followups=known.followups + finding.followups,
-            severity=max(known.level, finding.level, key=SEVERITIES.index),
-            notes=_union(known.notes, finding.notes),
-            candidates=_union(known.candidates, finding.candidates),
-            owners=_union(known.owners, finding.owners),
-            missing=_union(known.missing, finding.missing),
-        )
-    return list(merged.values())
+        groups.setdefault((finding.code, comm), []).append(finding)
+    return [group[0] if len(group) == 1 else unite(group) for group in groups.values()]
 
 
-def _union(first: tuple[T, ...], second: tuple[T, ...]) -> tuple[T, ...]:
-    return tuple(dict.fromkeys(first + second))
+def unite(group: list[Finding]) -> Finding:
+    """Findings of one code as one: everything they say, the most serious level, the best proof."""
+    return attrs.evolve(
+        group[0],
+        confidence=max((f.confidence for f in group), key=CONFIDENCES.index),
+        severity=max((f.level for f in group), key=SEVERITIES.index),
+        basis=_union(f.basis for f in group),
+        facts=tuple(fact for f in group for fact in f.facts),
+        followups=tuple(fact for f in group for fact in f.followups),
+        notes=_union(f.notes for f in group)[:MAX_NOTES],
+        candidates=_union(f.candidates for f in group)[:MAX_NOTES],
+        owners=_union(f.owners for f in group)[:MAX_NOTES],
+        missing=_union(f.missing for f in group),
+    )
+
+
+def _union(parts: Iterable[tuple[T, ...]]) -> tuple[T, ...]:
+    return tuple(dict.fromkeys(item for part in parts for item in part))

@@ -318,7 +318,7 @@ _PARTIAL_WORDS = ("conflicting", "map pfn", "freeing", "failed", "<->", "<- >", 
 _TYPES = re.compile(_TYPE)
 # A line may be continued by the next one only if it holds the beginning of a message.
 _BEGUN = re.compile(
-    r"conflicting\s|map\s?p?f?n?$|map "
+    r"conflicting(?:\s|$)|map\s?p?f?n?$|map "
     r"pfn|freeing|(?:memtype_reserve|reserve_memtype|reserve_ram_pages_type) "
     r"|resource sanity check|ioremap error"
 )

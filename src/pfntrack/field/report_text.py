@@ -18,19 +18,20 @@ MAIL_WIDTH, TEXT_WIDTH = 75, 96
 _SHOWN_LINES = 6
 
 
-def as_text(result: Result) -> str:
+def as_text(result: Result, width: int = TEXT_WIDTH) -> str:
     """The report for a terminal or a pager."""
     if not result.findings:
         return "Nothing about memory types (PAT) was found.\n"
     if result.quiet:
         made = result.findings[0]
-        return f"{made.code}: {made.entry.title.lower()}. {made.basis[0].capitalize()}.\n"
+        text = f"{made.code}: {made.entry.title.lower()}; {made.basis[0]}."
+        return "\n".join(_wrap(text, width)) + "\n"
     out: list[str] = []
     out.append(_headline(result))
     for number, made in enumerate(result.findings, 1):
-        out += ["", *_finding(made, number, TEXT_WIDTH)]
+        out += ["", *_finding(made, number, width)]
     if result.replay is not None:
-        out += ["", *_replay(result.replay, TEXT_WIDTH)]
+        out += ["", *_replay(result.replay, width)]
     if result.log.dropped:
         out += [
             "",
@@ -42,7 +43,7 @@ def as_text(result: Result) -> str:
 def as_mail(result: Result) -> str:
     """A plain-text report for a kernel list or a distribution's bug tracker."""
     if not result.findings or result.quiet:
-        return as_text(result)
+        return as_text(result, MAIL_WIDTH)
     made = result.findings[0]
     release = result.context.release or result.log.release
     lead = made.facts[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 import attrs
@@ -23,6 +24,8 @@ class Case:
     log: Log
     context: Context
     replay: Replay | None = None
+    releases: Counter[str] = attrs.field(factory=Counter)
+    poisoned: frozenset[int] = frozenset()
 
     @property
     def release(self) -> KernelRelease | None:

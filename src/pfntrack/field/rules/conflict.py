@@ -136,17 +136,18 @@ def conflicts(case: Case) -> tuple[list[Finding], set[int]]:
     used: set[int] = set()
     found: list[Finding] = []
     leads = log.of("conflict")
+    second = _SecondLines(log.of("reserve_failed"))
     fragments = log.of("conflict_fragment")
     for lead in leads:
         rule = first_match(CONFLICT_RULES, lead, case)
-        facts = (lead, *_companions(lead, case, used))
+        facts = (lead, *second.take(lead))
         used.update(id(fact) for fact in facts)
         made = finding(rule, facts, case)
         found.append(_enrich(made, case))
     for failed in log.of("reserve_failed"):
         if id(failed) in used:
             continue
-        close = [f for f in fragments if id(f) not in used and abs(failed.line - f.line) <= 3]
+        close = [f for f in fragments[:100] if id(f) not in used and abs(failed.line - f.line) <= 3]
         rule = first_match(CONFLICT_RULES, _with_types(failed, close), case)
         facts = (failed, *close)
         used.update(id(fact) for fact in facts)
@@ -166,17 +167,25 @@ def _with_types(failed: Fact, fragments: list[Fact]) -> Fact:
     return attrs.evolve(failed, values=values)
 
 
-def _companions(lead: Fact, case: Case, used: set[int]) -> list[Fact]:
-    """The second line that the kernel prints for the same refusal."""
-    close = []
-    for fact in case.log.of("reserve_failed"):
-        if id(fact) in used:
-            continue
-        same = fact.has_range and lead.has_range and fact.span == lead.span
-        vague = not fact.has_range and 0 <= fact.line - lead.line <= 4
-        if same or vague:
-            close.append(fact)
-    return close
+class _SecondLines:
+    """The lines that the kernel prints second for a refusal, found by range or by nearness."""
+
+    def __init__(self, facts: list[Fact]) -> None:
+        self._same: dict[tuple[int, int], list[Fact]] = {}
+        self._vague: dict[int, Fact] = {}
+        for fact in facts:
+            if fact.has_range:
+                self._same.setdefault(fact.span, []).append(fact)
+            else:
+                self._vague[fact.line] = fact
+
+    def take(self, lead: Fact) -> list[Fact]:
+        """Those that belong to `lead`; each is handed out once."""
+        found = self._same.pop(lead.span, []) if lead.has_range else []
+        for line in range(lead.line, lead.line + 5):
+            if line in self._vague:
+                found.append(self._vague.pop(line))
+        return found
 
 
 def _enrich(made: Finding, case: Case) -> Finding:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections import Counter
+
 import attrs
 
 from pfntrack.field.codes import CODES
 from pfntrack.field.collect import Log
 from pfntrack.field.context import Context
 from pfntrack.field.facts import Fact
-from pfntrack.field.finding import CONFIDENCES, SEVERITIES, Finding, merge
+from pfntrack.field.finding import CONFIDENCES, SEVERITIES, Finding, merge, unite
 from pfntrack.field.replay import Replay, replay
 from pfntrack.field.rules import conflict, mapping, release, silent, state, warning
 from pfntrack.field.rules.base import Case, Rule, always, finding
@@ -27,7 +30,7 @@ _FOLLOW_REACH = 400
 def diagnose(log: Log, context: Context | None = None) -> tuple[tuple[Finding, ...], Replay | None]:
     """Findings of a log, most important first, and the replay of its debugpat lines."""
     played = replay(log.events)
-    case = Case(log, context or Context(), played)
+    case = _case(log, context or Context(), played)
     refused, used = conflict.conflicts(case)
     released, attached = release.releases(case, refused)
     refused = [
@@ -57,6 +60,15 @@ def diagnose(log: Log, context: Context | None = None) -> tuple[tuple[Finding, .
     return tuple(found), played
 
 
+def _case(log: Log, context: Context, played: Replay | None) -> Case:
+    releases: Counter[str] = Counter()
+    for fact in log.of("free_invalid"):
+        releases[fact.text_of("comm")] += fact.count
+    failures = log.of("memory_failure", "mce_nospec_failed")
+    poisoned = frozenset(int(fact.text_of("pfn"), 16) for fact in failures)
+    return Case(log, context, played, releases, poisoned)
+
+
 def _rank(made: Finding) -> tuple[int, int, int, int, int]:
     first = min((fact.line for fact in made.facts), default=0)
     return (
@@ -83,13 +95,7 @@ def _pmem_story(causes: list[Finding], case: Case) -> list[Finding]:
         )
         return [*causes, finding(rule, extra, case)]
     mine.sort(key=lambda f: -SEVERITIES.index(f.level))
-    lead = mine[0]
-    for other in mine[1:]:
-        lead = attrs.evolve(
-            lead,
-            facts=lead.facts + other.facts,
-            basis=tuple(dict.fromkeys(lead.basis + other.basis)),
-        )
+    lead = unite(mine)
     lead = attrs.evolve(lead, facts=lead.facts + extra)
     return [lead, *(f for f in causes if f.code != "SET_MEMORY_ON_TRACKED_PMEM")]
 
@@ -130,27 +136,24 @@ def _attach_followups(found: list[Finding], case: Case, used: set[int]) -> list[
     """Consequences go to the nearest cause in front of them, never to a finding of their own."""
     if not found:
         return found
+    told = {id(fact) for made in found for fact in made.facts}
     loose: list[Fact] = list(case.log.of("followup"))
     loose += [w for w in case.log.of("warning") if id(w) not in used]
-    loose += [
-        f
-        for f in case.log.of("ioremap_reserve_failed")
-        if not any(f in made.facts for made in found)
-    ]
+    loose += [f for f in case.log.of("ioremap_reserve_failed") if id(f) not in told]
     extra: dict[int, list[Fact]] = {}
+    causes = [
+        (at, sorted(fact.line for fact in made.facts))
+        for at, made in enumerate(found)
+        if made.level in ("warning", "error")
+        or made.code in ("RAM_TYPE_OVERRIDDEN", "RAM_TYPE_ALREADY_SET")
+    ]
     for fact in sorted(loose, key=lambda f: f.line):
-        best = None
-        for at, made in enumerate(found):
-            if made.level not in ("warning", "error") and made.code not in (
-                "RAM_TYPE_OVERRIDDEN",
-                "RAM_TYPE_ALREADY_SET",
-            ):
-                continue
-            lines = [f.line for f in made.facts if f.line <= fact.line + 2]
-            if lines and fact.line - max(lines) <= _FOLLOW_REACH:
-                distance = fact.line - max(lines)
-                if best is None or distance < best[0]:
-                    best = (distance, at)
+        best: tuple[int, int] | None = None
+        for at, lines in causes:
+            before = bisect_right(lines, fact.line + 2)
+            distance = fact.line - lines[before - 1] if before else _FOLLOW_REACH + 1
+            if distance <= _FOLLOW_REACH and (best is None or distance < best[0]):
+                best = (distance, at)
         if best is not None:
             extra.setdefault(best[1], []).append(fact)
     return [

@@ -19,8 +19,7 @@ _SPLIT_ERA = Window("4.5", "6.16")
 def _poisoned(fact: Fact, case: Case) -> bool:
     if not fact.has_range or fact.size != ranges.PAGE:
         return False
-    failures = case.log.of("memory_failure", "mce_nospec_failed")
-    return any(int(f.text_of("pfn"), 16) == fact.span[0] >> 12 for f in failures)
+    return fact.span[0] >> 12 in case.poisoned
 
 
 def _top(fact: Fact, _: Case) -> bool:
@@ -37,8 +36,7 @@ def _never_reserved(fact: Fact, _: Case) -> bool:
 
 
 def _many(fact: Fact, case: Case) -> bool:
-    comm = fact.text_of("comm")
-    return sum(f.count for f in case.log.of("free_invalid") if f.text_of("comm") == comm) >= MANY
+    return case.releases[fact.text_of("comm")] >= MANY
 
 
 def _old_notation(fact: Fact, _: Case) -> bool:
@@ -153,8 +151,9 @@ def releases(case: Case, conflicts: list[Finding]) -> tuple[list[Finding], dict[
     attached: dict[int, list[Fact]] = {}
     groups: dict[tuple[str, str], list[Fact]] = {}
     rules: dict[tuple[str, str], Rule] = {}
+    refused = _first_refusals(conflicts)
     for fact in case.log.of("free_invalid"):
-        parent = _refused_before(fact, conflicts)
+        parent = _refused_before(fact, refused)
         if parent is not None:
             attached.setdefault(parent, []).append(fact)
             continue
@@ -170,15 +169,22 @@ def releases(case: Case, conflicts: list[Finding]) -> tuple[list[Finding], dict[
     return found, attached
 
 
-def _refused_before(fact: Fact, conflicts: list[Finding]) -> int | None:
-    """Index of the refusal of the same range that came first (2.6.31: released all the same)."""
-    if not fact.has_range:
-        return None
+def _first_refusals(conflicts: list[Finding]) -> dict[tuple[int, int], tuple[int, int]]:
+    """For every refused range the line of its first refusal and the index of the finding."""
+    first: dict[tuple[int, int], tuple[int, int]] = {}
     for at, refused in enumerate(conflicts):
         for lead in refused.facts:
-            if lead.has_range and lead.span == fact.span and lead.line < fact.line:
-                return at
-    return None
+            if lead.has_range and (lead.span not in first or lead.line < first[lead.span][0]):
+                first[lead.span] = (lead.line, at)
+    return first
+
+
+def _refused_before(fact: Fact, refused: dict[tuple[int, int], tuple[int, int]]) -> int | None:
+    """Index of the refusal of the same range that came first (2.6.31: released all the same)."""
+    if not fact.has_range or fact.span not in refused:
+        return None
+    line, at = refused[fact.span]
+    return at if line < fact.line else None
 
 
 def _enrich(made: Finding, case: Case) -> Finding:
