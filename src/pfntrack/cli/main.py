@@ -6,6 +6,7 @@ import argparse
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import Protocol, cast
 
@@ -84,4 +85,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader has gone; keep the interpreter's own flush from failing as well.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
+    except Exception:
+        traceback.print_exc()
+        print("pfntrack: internal error: please report it with the lines above", file=sys.stderr)
+        return INTERNAL
     return code
