@@ -162,7 +162,10 @@ def test_prose_is_no_event() -> None:
 @pytest.mark.parametrize(
     ("text", "release"),
     [
-        ("Linux version 6.1.0-56-cloud-amd64 (x) #1 SMP Debian 6.1.192-2 (2026-11-16)", "6.1.192"),
+        (
+            "Linux version 6.1.0-56-amd64 (gcc-12 (Debian 12.2.0-14) 12.2.0) Debian 6.1.192-2 (x)",
+            "6.1.192",
+        ),
         ("CPU: 7 PID: 1402 Comm: iouring Not tainted 6.7.5-100.fc38.x86_64 #1", "6.7.5"),
         ("Pid: 1627, comm: modprobe Not tainted (2.6.27-rc3-git2 #8)", "2.6.27-rc3"),
         ("CPU: 6 PID: 599 Comm: x Tainted: G S 6.15.0-13743-g8630c59e9936 #16", "6.15.0"),

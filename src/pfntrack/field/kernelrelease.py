@@ -68,10 +68,14 @@ class KernelRelease:
 
 def parse_release(text: str) -> KernelRelease | None:
     """The upstream release in `text`; "Debian 6.1.192-2" beats the ABI name "6.1.0-56"."""
-    found = _DEBIAN.search(text) or None
-    match = _RELEASE.match(found.group(1)) if found else _RELEASE.search(text)
+    match = _RELEASE.search(text)
     if match is None:
         return None
+    for debian in _DEBIAN.finditer(text):
+        # The compiler's version is written the same way; only the same series can be the kernel.
+        full = _RELEASE.match(debian.group(1))
+        if full is not None and full.group(1, 2) == match.group(1, 2):
+            match = full
     rc = match.group(4)
     # 2.6.x counts its third number as the series, which makes ordering by triple right anyway.
     return KernelRelease(

@@ -143,7 +143,9 @@ def _verdict(made: Finding) -> str:
 
 
 def _rate(made: Finding) -> str:
-    return f", {made.rate:.3g} per second" if made.rate is not None else ""
+    return (
+        f", {made.rate:.{0 if made.rate >= 10 else 2}f} per second" if made.rate is not None else ""
+    )
 
 
 def _log_lines(made: Finding, limit: int, indent: str = "") -> list[str]:
