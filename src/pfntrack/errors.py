@@ -27,7 +27,7 @@ class ModelError(PfntrackError):
     """The model was driven in a way that no kernel allows (a caller's mistake)."""
 
 
-class NoSuchProcess(ModelError):
+class NoSuchProcessError(ModelError):
     """An operation names a process that does not live."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 from pfntrack.check.properties import Violation, judge_state, judge_step
-from pfntrack.errors import ModelError, NoSuchProcess, ScenarioError
+from pfntrack.errors import ModelError, NoSuchProcessError, ScenarioError
 from pfntrack.mm import ops
 from pfntrack.mm.ops import Op, Result
 from pfntrack.pat.cachemode import CacheMode
@@ -97,7 +97,7 @@ def run_scenario(scenario: Scenario, release: Release) -> Run:
         before = world
         try:
             outcome = kernel.perform(world, step.op)
-        except NoSuchProcess as error:
+        except NoSuchProcessError as error:
             # Its fork failed on this release; on others it may have succeeded.
             outcome = Outcome(world, Result(-1, "ESRCH"), (Note("run", f"passed over: {error}"),))
         except ModelError as error:

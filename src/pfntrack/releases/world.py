@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import attrs
 
-from pfntrack.errors import ModelError, NoSuchProcess
+from pfntrack.errors import ModelError, NoSuchProcessError
 from pfntrack.mm.ops import Result
 from pfntrack.mm.space import AddressSpace
 from pfntrack.mm.vma import File
@@ -60,11 +60,11 @@ class World:
     comm: str = "{}"
 
     def process(self, name: str) -> Process:
-        """The living process `name`; NoSuchProcess if there is none."""
+        """The living process `name`; NoSuchProcessError if there is none."""
         for process in self.processes:
             if process.name == name:
                 return process
-        raise NoSuchProcess(f"there is no process {name}")
+        raise NoSuchProcessError(f"there is no process {name}")
 
     def with_process(self, changed: Process) -> World:
         """The same with one process replaced."""
