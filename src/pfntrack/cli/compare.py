@@ -6,8 +6,8 @@ import argparse
 
 from pfntrack.check.run import run_scenario
 from pfntrack.cli.common import add_json, add_scenario, releases, scenarios, write_json
-from pfntrack.report.json_run import comparison_json, first_difference
-from pfntrack.report.text import comparison_text
+from pfntrack.report.json_run import comparison_json
+from pfntrack.report.text import comparison_text, first_difference
 
 HELP = "run a scenario under several releases or designs, side by side"
 DESCRIPTION = """\

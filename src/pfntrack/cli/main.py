@@ -17,7 +17,16 @@ OK, FINDINGS, USAGE, INCONCLUSIVE, SKIPPED, INTERNAL = 0, 1, 2, 3, 4, 70
 GUEST_LOST, INTERRUPTED = 255, 130
 
 # One module per command, in the order in which --help lists them.
-COMMANDS = ("run", "compare", "scenarios", "conform", "schema", "triage", "explain")
+COMMANDS = (
+    "run",
+    "compare",
+    "scenarios",
+    "conform",
+    "triage",
+    "explain",
+    "schema",
+    "completion",
+)
 
 EPILOG = """\
 exit codes: 0 nothing found, 1 findings (a broken property, an unmet

@@ -49,7 +49,7 @@ def as_mail(result: Result) -> str:
     lead = made.facts[0]
     task = lead.text_of("comm")
     subject = f"x86/PAT: {made.entry.title}" + (f" ({task})" if task else "")
-    out = [f"Subject: {subject[: MAIL_WIDTH - 9]}", ""]
+    out = [f"Subject: {textwrap.shorten(subject, MAIL_WIDTH - 9, placeholder=' ...')}", ""]
     out += _wrap(made.entry.what, MAIL_WIDTH)
     out += ["", "Facts", "-----"]
     out.append(

@@ -13,6 +13,7 @@ from pfntrack.mm.ops import Op
 from pfntrack.pat.cachemode import CacheMode
 from pfntrack.pat.events import Call, Event, Note, Task, Warn, WrongOwner
 from pfntrack.pat.ram import PAGE_SHIFT
+from pfntrack.report.text import first_difference
 from pfntrack.scenario.evaluate import Verdict
 from pfntrack.scenario.text import format_claim
 from pfntrack.state.schema import to_json
@@ -119,26 +120,6 @@ def comparison_json(runs: list[Run]) -> Json:
         "first_difference": first_difference(runs),
         "runs": [run_json(run) for run in runs],
     }
-
-
-def first_difference(runs: list[Run]) -> int | None:
-    """Number of the first step after which an observer can tell the runs apart."""
-    for steps in zip(*(run.steps for run in runs), strict=True):
-        views = [
-            (
-                step.result,
-                step.state.reservations,
-                [
-                    (process.name, [(v.start, v.end, v.tracked, v.entries) for v in process.vmas])
-                    for process in step.state.processes
-                ],
-                [event.text() for event in step.events],
-            )
-            for step in steps
-        ]
-        if any(view != views[0] for view in views[1:]):
-            return int(steps[0].number)
-    return None
 
 
 def conformance_json(reports: list[KernelReport]) -> Json:

@@ -112,12 +112,10 @@ def comparison_text(runs: Sequence[Run]) -> str:
     """
     scenario = runs[0].scenario
     lines = [scenario.name, *([scenario.about] if scenario.about else []), ""]
-    told = False
+    first = first_difference(runs)
     for number, steps in enumerate(zip(*(run.steps for run in runs), strict=True), 1):
         groups = _groups([_seen(step) for step in steps])
-        mark = ""
-        if len(groups) > 1 and not told:
-            mark, told = "   <-- the first difference", True
+        mark = "   <-- the first difference" if number == first else ""
         lines.append(f"{number:3}. {steps[0].text}{mark}")
         for view, members in groups.items():
             names = "all" if len(groups) == 1 else _names([runs[member] for member in members])
@@ -127,9 +125,17 @@ def comparison_text(runs: Sequence[Run]) -> str:
     ends = _groups([(_end(run),) for run in runs])
     for (end,), members in ends.items():
         lines.append(f"{_names([runs[member] for member in members])}: {end}")
-    if not told:
+    if first is None:
         lines.append("No step differs in result, reservations, tracking, entries or log.")
     return "\n".join(lines) + "\n"
+
+
+def first_difference(runs: Sequence[Run]) -> int | None:
+    """Number of the first step after which an observer can tell the runs apart."""
+    for number, steps in enumerate(zip(*(run.steps for run in runs), strict=True), 1):
+        if len({_seen(step) for step in steps}) > 1:
+            return number
+    return None
 
 
 def _groups(views: Sequence[tuple[str, ...]]) -> dict[tuple[str, ...], list[int]]:
