@@ -95,6 +95,8 @@ def do_wp_page(step: Step, mm: Mm, vma: Vma, run: PteRun) -> str:
         step.note("wp_page_copy", "the raw page is replaced by a copy in RAM, typed {}", vma.prot)
     copy = PteRun(run.start, run.end, None, vma.prot, write=True, dirty=True)
     mm.ptes = pagetable.put(pagetable.clear(mm.ptes, run.start, run.end), copy)
+    if run.special:
+        step.tracking.cow(step, mm, vma, run.start)
     return "done"
 
 

@@ -140,6 +140,8 @@ def _mremap_to_checked(step: Step, mm: Mm, op: Mremap, to: int) -> tuple[int, in
 
 def move_vma(step: Step, mm: Mm, vma: Vma, at: int, pages: int, to: int) -> int:
     """Move `[at, at + pages)` of `vma` to the free pages at `to`."""
+    if error := step.tracking.may_unmap(step, mm, vma, at, at + pages):
+        return error  # where vm_ops->may_split is asked
     if map_count_reached(step, mm, slack=3):
         return -errno.ENOMEM
     error, new = vm_area_dup(step, vma)
@@ -155,6 +157,9 @@ def move_vma(step: Step, mm: Mm, vma: Vma, at: int, pages: int, to: int) -> int:
     if move_page_tables(step, mm, at, to, pages):
         move_page_tables(step, mm, to, at, pages, back=True)
         gone, start, result = mm.current(new), to, -errno.ENOMEM
+    elif pfnmap(gone):
+        step.tracking.carried(step, mm, gone, mm.current(new), at)
+        gone = mm.current(gone)
     if pfnmap(gone):
         step.tracking.moved(step, mm, gone)
     error = do_munmap(step, mm, start, start + pages)

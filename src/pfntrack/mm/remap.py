@@ -153,6 +153,7 @@ def vmf_insert_pfn(step: Step, mm: Mm, vma: Vma, page: int, pfn: int, *, huge: b
     if not pagetable.within(mm.ptes, page, page + pages):
         run = entry(vma, page, page + pages, pfn, cache)
         mm.ptes = pagetable.put(mm.ptes, _huge(run) if huge else run)
+        step.tracking.inserted(step, mm, vma, page, pfn, pages, cache)
     return "done"
 
 

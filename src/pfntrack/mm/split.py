@@ -83,7 +83,8 @@ def vma_merge(mm: Mm) -> None:
             and last.end == vma.start
             and vma.file is None
             and not vma.flags & VM_SPECIAL
-            and attrs.evolve(last, start=vma.start, end=vma.end) == vma
+            and attrs.evolve(last, start=vma.start, end=vma.end, pgoff=vma.pgoff) == vma
+            and last.pgoff + last.pages == vma.pgoff
         ):
             merged[-1] = attrs.evolve(last, end=vma.end)
         else:

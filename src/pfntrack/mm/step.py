@@ -185,6 +185,16 @@ class Tracking(Protocol):
         """Fault-time insertion of `pfn`: the type to use."""
         ...
 
+    def inserted(
+        self, step: Step, mm: Mm, vma: Vma, page: int, pfn: int, pages: int, cache: CacheMode
+    ) -> None:
+        """The entry is in place; it maps `pages` pages from `page` on."""
+        ...
+
+    def cow(self, step: Step, mm: Mm, vma: Vma, page: int) -> None:
+        """A store has replaced the raw `page` of a private mapping by a copy."""
+        ...
+
     def zap(self, step: Step, mm: Mm, vma: Vma, start: int, end: int, *, region: bool) -> Vma:
         """Entries of `[start, end)` are about to be cleared.
 
@@ -213,8 +223,12 @@ class Tracking(Protocol):
         """copy_page_range failed after `copy` had succeeded with `pfn`."""
         ...
 
+    def carried(self, step: Step, mm: Mm, old: Vma, new: Vma, at: int) -> None:
+        """mremap has moved the entries of `old` from page `at` on into `new`, all it covers."""
+        ...
+
     def moved(self, step: Step, mm: Mm, old: Vma) -> Vma:
-        """mremap has moved the page tables away from `old`."""
+        """What mremap has emptied is unmapped next: `old`, or the copy if moving failed."""
         ...
 
     def free(self, step: Step, vma: Vma) -> None:

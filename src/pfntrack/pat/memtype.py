@@ -235,6 +235,8 @@ def memtype_kernel_map_sync(ctx: Context, start: int, end: int, kind: CacheMode)
     in_ram = any(low <= start < high for low, high in ctx.machine.ram)
     if start > ctx.machine.high_memory - 1 or not in_ram:
         return 0
+    if kind not in (CacheMode.WB, CacheMode.WC, CacheMode.WT):
+        kind = CacheMode.UC_MINUS  # ioremap_change_attr() knows no other
     types = ram.set_page_memtype(ctx.phys.direct_map, start >> PAGE_SHIFT, end >> PAGE_SHIFT, kind)
     ctx.phys = attrs.evolve(ctx.phys, direct_map=types)
     return 0

@@ -70,7 +70,7 @@ def _mmap(step: Step, mm: Mm, op: ops.Mmap, file: File | None) -> Result:
 
 
 def _anon(step: Step, mm: Mm, op: ops.AnonOver, file: File | None) -> Result:
-    return errno_result(mmap(step, mm, op.at, op.pages, file, 0, op.prot, shared=False))
+    return errno_result(mmap(step, mm, op.at, op.pages, file, op.at, op.prot, shared=False))
 
 
 def _munmap(step: Step, mm: Mm, op: ops.Munmap, _file: File | None) -> Result:

@@ -104,7 +104,7 @@ def _vma(
         end=vma.end,
         permissions=permissions(vma.flags),
         flags=smaps_flags(vma.flags),
-        pgoff=vma.pgoff,
+        pgoff=vma.pgoff if vma.file else 0,
         file=vma.file.path if vma.file else "",
         tracked=release.design.tracked(vma),
         context=context.id if context else None,

@@ -10,6 +10,10 @@ from pfntrack.designs import DESIGNS
 from pfntrack.designs.base import Design
 from pfntrack.designs.track_context import TrackContextDesign
 from pfntrack.designs.vm_pat import VM_PAT_5_10, VmPat
+from pfntrack.designs.vm_pat_2012 import VmPat2012
+from pfntrack.designs.vm_pat_2015 import VmPat2015
+from pfntrack.designs.vm_pat_2023 import VmPat2023, VmPat2024
+from pfntrack.designs.vm_pat_fork_window import VmPatForkWindow
 from pfntrack.drivers.vfio import VfioStyle
 from pfntrack.errors import InputFormatError
 from pfntrack.mm.madvise import ADVICES_5_10, ADVICES_6_1, ADVICES_7_3
@@ -152,6 +156,75 @@ R7_3 = Release(
 
 RELEASES = {release.name: release for release in (R5_10, R6_1, R6_12, R7_3)}
 
+
+# Releases and windows known from their source and their bug reports, not from
+# recordings. What the tracking did is as it was; the rest is that of the
+# recorded release next to them.
+_OLD_PAT = attrs.evolve(R5_10.pat, reserve_masks_end=False, free_masks_end=False)
+
+R3_7 = attrs.evolve(
+    R5_10,
+    name="3.7",
+    kernels="3.7 to 4.4, from their source",
+    design=VmPat2012(),
+    pat=attrs.evolve(_OLD_PAT, end_match=False),
+)
+R4_5 = attrs.evolve(
+    R5_10,
+    name="4.5",
+    kernels="4.5 to 4.18, from their source",
+    design=VmPat2015(),
+    pat=_OLD_PAT,
+)
+R5_5_RC = attrs.evolve(
+    R5_10,
+    name="5.5-rc",
+    kernels="the merge window of 5.5",
+    design=DESIGNS["interval-tree-off-by-one"],
+    pat=attrs.evolve(R5_10.pat, closed_interval=True),
+)
+R6_2 = attrs.evolve(
+    R6_1,
+    name="6.2",
+    kernels="6.2, from its source",
+    design=VmPat2015(),
+    mm=attrs.evolve(R6_1.mm, remap_zaps_on_error=False),
+)
+R6_8 = attrs.evolve(
+    R6_2,
+    name="6.8",
+    kernels="6.3 to 6.8, from their source",
+    design=VmPat2023(),
+    mm=attrs.evolve(R6_2.mm, flags_need_write_lock=True),
+)
+R6_14 = attrs.evolve(
+    R6_12,
+    name="6.14",
+    kernels="6.11 to 6.14, from their source",
+    design=VmPat2024(),
+)
+R6_12_25 = attrs.evolve(
+    R6_12,
+    name="6.12.25",
+    kernels="6.12.23 to 6.12.30, from their change logs",
+    design=VmPatForkWindow(),
+)
+R6_16 = attrs.evolve(
+    R7_3,
+    name="6.16",
+    kernels="6.16, from its source",
+    mm=attrs.evolve(
+        R7_3.mm,
+        remap_order=RemapOrder.TRACK_FLAGS,
+        devmem_prepares=False,
+        mremap_checks_first=False,
+    ),
+    vfio_claims_at_open=False,
+)
+HISTORIC = {
+    release.name: release for release in (R3_7, R4_5, R5_5_RC, R6_2, R6_8, R6_14, R6_12_25, R6_16)
+}
+
 # A kernel between two modelled releases behaves like the older of the two in
 # tracking; see docs/conformance.md for what else may differ.
 _SINCE = (((0,), R5_10), ((6, 0), R6_1), ((6, 10), R6_12), ((6, 16), R7_3))
@@ -162,25 +235,29 @@ def release_for(series: str) -> Release:
 
     Raises InputFormatError if `series` is not a version.
     """
-    if series in RELEASES:
-        return RELEASES[series]
-    numbers = re.match(r"(\d+)\.(\d+)", series)
+    if series in RELEASES or series in HISTORIC:
+        return RELEASES.get(series) or HISTORIC[series]
+    numbers = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", series)
     if numbers is None:
         raise InputFormatError(f"kernel {series!r}: expected a version such as 6.12")
     version = int(numbers[1]), int(numbers[2])
+    if version == (6, 12) and numbers[3] and 23 <= int(numbers[3]) <= 30:
+        return R6_12_25
     return [release for since, release in _SINCE if since <= version][-1]
 
 
 def release_with(design: str) -> Release:
-    """The release that a design belongs to, or the newest with the design put in.
+    """The release that a design belongs to, or its base with the design put in.
 
     Raises InputFormatError for an unknown design.
     """
-    for release in reversed(RELEASES.values()):
+    for release in (*reversed(RELEASES.values()), *HISTORIC.values()):
         if release.design.name == design:
             return release
     if design not in DESIGNS:
         known = ", ".join(DESIGNS)
         raise InputFormatError(f"design {design!r} is not known; there are {known}")
-    newest = list(RELEASES.values())[-1]
-    return attrs.evolve(newest, name=f"{newest.name}+{design}", design=DESIGNS[design])
+    chosen = DESIGNS[design]
+    base = RELEASES[chosen.base]
+    kernels = f"{base.kernels} with the design {design}"
+    return attrs.evolve(base, name=design, kernels=kernels, design=chosen)
