@@ -12,13 +12,19 @@ import errno
 
 import attrs
 
+from pfntrack.designs.cost import NOTHING, Cost
 from pfntrack.mm.space import Mm
 from pfntrack.mm.step import Step, TrackContext
 from pfntrack.mm.vma import Vma
 from pfntrack.pat.cachemode import CacheMode
-from pfntrack.pat.memtype import free_pfn_range, lookup_memtype, reserve_pfn_range
+from pfntrack.pat.memtype import (
+    free_pfn_range,
+    is_untracked_pat_range,
+    lookup_memtype,
+    reserve_pfn_range,
+)
 from pfntrack.pat.physical import Physical
-from pfntrack.pat.ram import PAGE_SHIFT
+from pfntrack.pat.ram import NOT_RAM, PAGE_SHIFT, pat_pagerange_is_ram
 
 PFN_DEV = 1 << 61
 
@@ -31,6 +37,9 @@ class Design:
     summary: str = "nothing is reserved for user mappings"
     # Functions of the design that an armed failure can strike.
     symbols: frozenset[str] = frozenset()
+    cost: Cost = attrs.field(default=Cost(remap=NOTHING, fault=NOTHING))
+    # The release whose other code the design is put into.
+    base: str = "7.3"
 
     def tracked(self, vma: Vma) -> bool:
         return vma.track is not None
@@ -67,6 +76,14 @@ class Design:
         step.call("track_pfn_insert", vma=(vma.start, vma.end), pfn=pfn | tag)
         return self.lookup_page(step, pfn, cache)
 
+    def inserted(
+        self, step: Step, mm: Mm, vma: Vma, page: int, pfn: int, pages: int, cache: CacheMode
+    ) -> None:
+        """The entry is in place."""
+
+    def cow(self, step: Step, mm: Mm, vma: Vma, page: int) -> None:
+        """A copy has replaced the raw page."""
+
     def zap(
         self,
         step: Step,
@@ -100,6 +117,9 @@ class Design:
 
     def copy_failed(self, step: Step, dst_mm: Mm, dst: Vma, pfn: int) -> Vma:
         return dst
+
+    def carried(self, step: Step, mm: Mm, old: Vma, new: Vma, at: int) -> None:
+        """The entries are at their new place."""
 
     def moved(self, step: Step, mm: Mm, old: Vma) -> Vma:
         return old
@@ -157,6 +177,17 @@ class Design:
                 step.note("track_pfn_remap", "the part covers pages of two types: -EINVAL")
                 return -errno.EINVAL, cache
         return 0, first
+
+
+def reservable(step: Step, pfn: int, pages: int) -> bool:
+    """Would a reservation of these pages become an entry of the tree?
+
+    Not in RAM (nor where a part is RAM), not in the ISA hole, not without PAT.
+    """
+    start, end = pfn << PAGE_SHIFT, (pfn + pages) << PAGE_SHIFT
+    if not step.machine.pat_enabled or is_untracked_pat_range(start, end):
+        return False
+    return pat_pagerange_is_ram(step.machine.ram, start, end) == NOT_RAM
 
 
 def whole(vma: Vma, at: int, pages: int) -> bool:

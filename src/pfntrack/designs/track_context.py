@@ -16,6 +16,7 @@ import errno
 import attrs
 
 from pfntrack.designs.base import Design, whole
+from pfntrack.designs.cost import TREE_NODE, Cost
 from pfntrack.mm.space import Mm
 from pfntrack.mm.step import Step, TrackContext
 from pfntrack.mm.vma import Vma
@@ -33,6 +34,14 @@ class TrackContextDesign(Design):
     summary: str = "reference-counted context per remap, shared by VMAs (6.16 to 7.3)"
     symbols: frozenset[str] = frozenset(
         {"pfnmap_track", "pfnmap_setup_cachemode", "pfnmap_track_ctx_alloc"}
+    )
+    cost: Cost = attrs.field(
+        default=Cost(
+            idea="David Hildenbrand, 2025",
+            every_vma=8,
+            mapping=32 + TREE_NODE,
+            forbids=("a second full remap of a VMA, even after all was zapped",),
+        )
     )
 
     def context(self, phys: Physical, vma: Vma) -> TrackContext | None:

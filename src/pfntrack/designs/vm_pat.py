@@ -15,11 +15,22 @@ import errno
 import attrs
 
 from pfntrack.designs.base import Design, whole
+from pfntrack.designs.cost import TREE_NODE, Cost, Work
 from pfntrack.mm import pagetable
 from pfntrack.mm.space import Mm
 from pfntrack.mm.step import Step, pfnmap
 from pfntrack.mm.vma import VM_PAT, Vma, is_cow_mapping
 from pfntrack.pat.cachemode import CacheMode
+
+_WALK = Work(walks=1, tree=1)
+VM_PAT_COST = Cost(
+    idea="Suresh Siddha and Konstantin Khlebnikov, 2012; fork and CoW mended in 2024 and 2025",
+    sharer=TREE_NODE,
+    zap=_WALK,
+    fork=_WALK,
+    unmap=_WALK,
+    forbids=("fork of a private mapping whose first page was written",),
+)
 
 
 @attrs.frozen
@@ -34,6 +45,8 @@ class VmPat(Design):
     name: str = "vm-pat"
     summary: str = "flag per VMA, pfn read back from the page table (6.1, 6.12)"
     symbols: frozenset[str] = frozenset({"track_pfn_remap", "track_pfn_copy"})
+    cost: Cost = VM_PAT_COST
+    base: str = "6.12"
     clears_child: bool = True
     walks_huge: bool = True
 
