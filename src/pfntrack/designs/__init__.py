@@ -1,11 +1,55 @@
 """Tracking designs: one short file each, all behind `pfntrack.mm.step.Tracking`."""
 
+import attrs
+
 from pfntrack.designs.base import Design
+from pfntrack.designs.caller_managed import CallerManaged
+from pfntrack.designs.cost import Cost, Work
+from pfntrack.designs.counted_tree import CountedTree
+from pfntrack.designs.driver_hook import DriverHook
+from pfntrack.designs.forbid_partial_unmap import ForbidPartialUnmap
+from pfntrack.designs.ours import OURS_AT_UNMAP, Ours
+from pfntrack.designs.pfn_per_vma import PfnPerVma
+from pfntrack.designs.side_table import SideTable
+from pfntrack.designs.split_reservation import SplitReservation
 from pfntrack.designs.track_context import TrackContextDesign
+from pfntrack.designs.untrack_at_unmap import UntrackAtUnmap
 from pfntrack.designs.vm_pat import VM_PAT_5_10, VmPat
+from pfntrack.designs.vm_pat_2012 import VmPat2012
+from pfntrack.designs.vm_pat_2015 import VmPat2015
+from pfntrack.designs.vm_pat_2023 import VmPat2023, VmPat2024
+from pfntrack.designs.vm_pat_fork_window import VmPatForkWindow
+
+# The tracking of 5.5; the mistake was in the tree (`PatQuirks.closed_interval`).
+INTERVAL_TREE_OFF_BY_ONE = attrs.evolve(
+    VM_PAT_5_10,
+    name="interval-tree-off-by-one",
+    summary="the tree of the 5.5 merge window, whose neighbours overlap",
+)
 
 DESIGNS: dict[str, Design] = {
-    design.name: design for design in (VM_PAT_5_10, VmPat(), TrackContextDesign())
+    design.name: design
+    for design in (
+        VmPat2012(),
+        VmPat2015(),
+        INTERVAL_TREE_OFF_BY_ONE,
+        VM_PAT_5_10,
+        VmPat2023(),
+        VmPat2024(),
+        VmPatForkWindow(),
+        VmPat(),
+        UntrackAtUnmap(),
+        PfnPerVma(),
+        DriverHook(),
+        SideTable(),
+        ForbidPartialUnmap(),
+        CallerManaged(),
+        SplitReservation(),
+        CountedTree(),
+        TrackContextDesign(),
+        OURS_AT_UNMAP,
+        Ours(),
+    )
 }
 
-__all__ = ["DESIGNS", "Design"]
+__all__ = ["DESIGNS", "Cost", "Design", "Work"]

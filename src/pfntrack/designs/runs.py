@@ -1,0 +1,87 @@
+"""Counted runs of pages: the shared part of designs that count mappings per page.
+
+A run is `[first, end)` pfns of one type with the number of mappings that hold
+them. Runs are disjoint and sorted; neighbours that are alike are one. They are
+kept in `Physical.tracking` and shown in the tree as one entry per run, behind
+kernel entries of equal start. A kernel would put the count into `struct
+memtype` and have one structure.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import attrs
+
+from pfntrack.mm.step import Step, TrackContext
+from pfntrack.pat.cachemode import CacheMode
+from pfntrack.pat.memtype_interval import Memtype, insert
+from pfntrack.pat.physical import Physical
+from pfntrack.pat.ram import PAGE_SHIFT
+
+# The ghost owner of all entries that stand for runs.
+COUNTED = 1
+
+
+@attrs.frozen
+class Run:
+    """Pages `[first, end)` are held `count` times."""
+
+    first: int
+    end: int
+    type: CacheMode
+    count: int
+
+
+Runs = tuple[Run, ...]
+
+
+def runs_of(phys: Physical) -> Runs:
+    """The counted runs."""
+    return phys.tracking if isinstance(phys.tracking, tuple) else ()
+
+
+def hold(step: Step, pfn: int, pages: int, kind: CacheMode) -> None:
+    """One more mapping holds these pages; pages that nobody held get type `kind`."""
+    store(step, counted(runs_of(step.phys), pfn, pfn + pages, +1, kind))
+
+
+def drop(step: Step, pfn: int, pages: int) -> None:
+    """One mapping less; what nobody holds is released."""
+    step.note("memtype_put", "one holder of {} pages less", pages)
+    store(step, counted(runs_of(step.phys), pfn, pfn + pages, -1, CacheMode.WB))
+
+
+def counted(runs: Runs, first: int, end: int, change: int, kind: CacheMode) -> Runs:
+    """`runs` with `change` added to the counts of `[first, end)`."""
+    edges = sorted({first, end, *(edge for run in runs for edge in (run.first, run.end))})
+    out: list[Run] = []
+    for low, high in pairwise(edges):
+        here = next((run for run in runs if run.first <= low < run.end), None)
+        count, type_ = (here.count, here.type) if here else (0, kind)
+        count += change if first <= low < end else 0
+        if count <= 0:
+            continue
+        last = out[-1] if out else None
+        if last and (last.end, last.type, last.count) == (low, type_, count):
+            out[-1] = attrs.evolve(last, end=high)
+        else:
+            out.append(Run(low, high, type_, count))
+    return tuple(out)
+
+
+def store(step: Step, runs: Runs) -> None:
+    """Keep `runs`, and let the tree show them."""
+    tree = tuple(entry for entry in step.phys.tree if entry.owner != COUNTED)
+    for run in runs:
+        start, end = run.first << PAGE_SHIFT, run.end << PAGE_SHIFT
+        tree = insert(tree, Memtype(start, end, run.type, COUNTED))
+    step.phys = attrs.evolve(step.phys, tracking=runs or None, tree=tree)
+
+
+def run_at(phys: Physical, pfn: int) -> TrackContext | None:
+    """The run of a page, as what an observer may see of it."""
+    for number, run in enumerate(runs_of(phys), 1):
+        if run.first <= pfn < run.end:
+            return TrackContext(number, run.first, run.end - run.first, run.count)
+    return None
