@@ -1,0 +1,1 @@
+"""Benchmarks: programs that compare counts first and print times after."""

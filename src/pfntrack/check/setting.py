@@ -1,0 +1,121 @@
+"""What is searched: one release, bounds, operations, and the state they start in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+
+import attrs
+
+from pfntrack.check.actions import FORK, LOCAL, WINDOW, Action, alphabet, files
+from pfntrack.check.bounds import BASIC, GROUPS, Bounds
+from pfntrack.check.guards import enabled
+from pfntrack.check.normal import normal
+from pfntrack.check.properties import judge_books, judge_request
+from pfntrack.mm import ops
+from pfntrack.mm.ops import Op
+from pfntrack.mm.space import AddressSpace
+from pfntrack.pat.physical import Physical, Window
+from pfntrack.releases import Kernel, Release, World
+from pfntrack.scenario import MachineSpec
+
+NOTHING = AddressSpace()
+
+# Properties that compare a step with an ideal kernel, and so need the whole world.
+ORACLE = frozenset({"I6", "I7"})
+
+
+@attrs.frozen
+class Step:
+    """What an action led to: the world (not normal yet) and what it broke."""
+
+    world: World
+    broken: frozenset[str]
+
+
+@attrs.frozen(slots=False)
+class Setting:
+    """One search: everything that its result depends on."""
+
+    release: Release
+    bounds: Bounds = attrs.field(factory=Bounds)
+    groups: tuple[str, ...] = BASIC
+    spec: MachineSpec = attrs.field(factory=MachineSpec)
+
+    @cached_property
+    def kernel(self) -> Kernel:
+        return Kernel(self.release, self.spec.machine(), explain=False)
+
+    @cached_property
+    def opens(self) -> tuple[ops.Open, ...]:
+        """What process A opens before the search begins."""
+        return files(self.bounds, self.ordered).opens
+
+    @cached_property
+    def ordered(self) -> tuple[str, ...]:
+        """The groups in their fixed order."""
+        return tuple(name for name in GROUPS if name in self.groups)
+
+    @cached_property
+    def actions(self) -> tuple[Action, ...]:
+        return alphabet(self.bounds, self.ordered, self.release.design.symbols)
+
+    @cached_property
+    def start(self) -> World:
+        """Process A with its files open; no kernel mapping, no reservation."""
+        world = World(phys=Physical(mtrr=self.spec.mtrr())).start("A")
+        for op in self.opens:
+            world = self.kernel.perform(world, op).world
+        return normal(world, self.release.design)
+
+    @cached_property
+    def window(self) -> Window:
+        """The window that is mapped."""
+        found = self.spec.window(WINDOW)
+        assert found is not None  # noqa: S101 - one of the standard windows
+        return found
+
+    def slots(self, action: Action, living: int) -> range:
+        """Places of the processes that may try `action` when `living` live."""
+        if action.reach == FORK and living >= self.bounds.processes:
+            return range(0)
+        if action.reach in (LOCAL, FORK):
+            return range(living)
+        # Nobody in particular acts; a zap needs somebody who has the file open.
+        return range(1 if living or not isinstance(action.op, ops.Zap) else 0)
+
+    def moves(self, world: World) -> Iterator[tuple[int, int]]:
+        """(number of the action, place of the process) of all moves, in the fixed order."""
+        living = len(world.processes)
+        for number, action in enumerate(self.actions):
+            for slot in self.slots(action, living):
+                space = world.processes[slot].space if living else NOTHING
+                if self.enabled(action, space, world.phys):
+                    yield number, slot
+
+    def enabled(self, action: Action, space: AddressSpace, phys: Physical) -> bool:
+        """Does the action make sense for a process with `space`?"""
+        return enabled(action.op, space, phys, self.bounds, self.window.start)
+
+    def inside(self, world: World) -> bool:
+        """Is the world within the bounds?"""
+        return self.bounds.phys(world.phys) and all(
+            self.bounds.space(process.space) for process in world.processes
+        )
+
+    def perform(self, world: World, program: tuple[Op, ...], watched: frozenset[str]) -> Step:
+        """Perform the operations of an action and judge each as a step.
+
+        The two properties that ask an oracle are judged in whole worlds only.
+        """
+        broken: set[str] = set()
+        for op in program:
+            outcome = self.kernel.perform(world, op)
+            after = outcome.world
+            books = judge_books(self.kernel, world, op, after, outcome.result, outcome.events)
+            broken.update(violation.property for violation in books)
+            if watched & ORACLE:
+                asked = judge_request(self.kernel, world, op, after, outcome.result)
+                broken.update(violation.property for violation in asked)
+            world = after
+        return Step(world, frozenset(broken & watched))
