@@ -494,7 +494,7 @@ def test_series_that_no_trace_is_of() -> None:
         (b"3", "file: expected an object"),
         (b"{}", "format: expected a value, it is missing"),
         (b'{"format": 2}', "format: expected 1, found 2"),
-        (b'{"format": "1"}', "format: expected 1, found '1'"),
+        (b'{"format": "1"}', "format: expected a number"),
         (b'{"format": 1}', "kernel: expected a value, it is missing"),
     ],
 )
@@ -549,9 +549,9 @@ def _broken(way: Way, value: object) -> Json:
         (("steps", 1, "op"), "mmap", "steps[1].op: expected an object"),
         (("steps", 1, "op", "op"), 5, "steps[1].op.op: expected a string"),
         (("steps", 1, "op", "at"), MISSING, "steps[1]: op.at: expected a value"),
-        (("steps", 1, "op", "at"), "x", "steps[1]: op: invalid literal"),
-        (("steps", 1, "op", "at"), None, "steps[1]: op: int()"),
-        (("steps", 0, "op", "cache"), "fast", "steps[0]: op: cache: expected one of WB, WC"),
+        (("steps", 1, "op", "at"), "x", "steps[1].op.at: expected a number"),
+        (("steps", 1, "op", "at"), None, "steps[1].op.at: expected a number"),
+        (("steps", 0, "op", "cache"), "fast", "steps[0].op.cache: expected one of WB, WC"),
         (("steps", 2, "op", "off"), "pfn:H", "steps[2]: op: off: expected a page number"),
         (("steps", 1, "result"), [], "steps[1].result: expected an object"),
         (("steps", 1, "result", "ret"), "0", "steps[1].result.ret: expected a number"),
@@ -595,9 +595,6 @@ def test_bad_fields(tmp_path: Path, way: Way, value: object, message: str) -> No
         (("steps", 1, "procs", "A", "vmas", 0, "ctx"), None),
     ],
     ids=lambda value: ".".join(map(str, value)) if isinstance(value, tuple) else str(value),
-)
-@pytest.mark.xfail(
-    strict=True, raises=(TypeError, AttributeError, ValueError, KeyError, AssertionError)
 )
 def test_bad_fields_deep_inside(tmp_path: Path, way: Way, value: object) -> None:
     """Fields that are only looked at while replaying deserve a line, too."""

@@ -250,7 +250,6 @@ def test_anonymous_memory(release: str) -> None:
     assert "ok" == lab.write(0)
 
 
-@pytest.mark.xfail(strict=True, reason="a split makes page offsets differ, which merging compares")
 @pytest.mark.parametrize("release", ALL)
 def test_anonymous_pieces_merge_again(release: str) -> None:
     """What was split only for its permissions joins again when they are equal."""

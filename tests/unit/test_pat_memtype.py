@@ -481,7 +481,6 @@ def test_direct_map_types(mode: CacheMode) -> None:
     assert ((LOW.pfn, LOW.pfn + 16, mode),) == ctx.phys.direct_map
 
 
-@pytest.mark.xfail(strict=True, reason="stored like a RAM page flag, which has no place for it")
 @pytest.mark.parametrize("mode", [UC, WP])
 def test_direct_map_of_other_types_is_uc_minus(mode: CacheMode) -> None:
     """ioremap_change_attr() knows UC-, WC, WT and WB; everything else gets UC-."""
