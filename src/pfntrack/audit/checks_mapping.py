@@ -1,0 +1,208 @@
+"""Findings about mappings: lost tracking, missing cover, differing types, coming forks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from pfntrack.audit.effective import differ
+from pfntrack.audit.evidence import Evidence
+from pfntrack.audit.finding import Finding, span_text
+from pfntrack.audit.intervals import Disjoint, Intervals, Range
+from pfntrack.audit.owners import Holding, Ownership, Standing
+from pfntrack.audit.users import Untracked, User, is_cow
+from pfntrack.pat.cachemode import CacheMode
+from pfntrack.pat.ram import PAGE_SHIFT
+from pfntrack.state import Confidence
+
+MAX_ALIASES = 1000
+
+
+class Cover:
+    """What some reading of the list covered, and where nothing has to be covered."""
+
+    def __init__(self, evidence: Evidence, owners: Ownership) -> None:
+        rows = [(row.start, row.end) for row in evidence.state.reservations]
+        rows += [(start, end) for start, end, _ in evidence.varying]
+        self.union = Disjoint(rows)
+        self.claims = Disjoint((start, end) for start, end, _ in evidence.state.claims)
+        self.untracked = Untracked(evidence)
+        self.moving = owners.moving
+        self.entries = evidence.known("entries") is Confidence.READ
+
+    def mapped(self, user: User) -> list[Range]:
+        """Physical ranges of the VMA that are still mapped, as far as that can be told.
+
+        Without page tables: claiming a range for a driver revokes user
+        mappings of all of it, so the claimed parts are taken as gone.
+        """
+        if self.entries:
+            return [
+                (entry.pfn << PAGE_SHIFT, (entry.pfn + entry.end - entry.start) << PAGE_SHIFT)
+                for entry in user.vma.entries
+                if entry.pfn is not None
+            ]
+        return [] if user.phys is None else self.claims.outside(*user.phys)
+
+    def gaps(self, parts: Sequence[Range]) -> list[Range]:
+        """Parts that no reservation covers although one should."""
+        return [
+            gap
+            for part in parts
+            for gap in self.union.outside(*part)
+            if not self.untracked(*gap) and not self.moving.touches(*gap)
+        ]
+
+
+def has_lost_tracking(evidence: Evidence, user: User) -> bool:
+    """A kind of mapping that always begins tracked, without the flag that says so."""
+    return (
+        evidence.vm_pat
+        and user.kind in ("devmem", "pci")
+        and user.tracked is False
+        and user.phys is not None
+    )
+
+
+def tracking(evidence: Evidence, people: Sequence[User], cover: Cover) -> Iterator[Finding]:
+    """Mappings that lost VM_PAT, and mappings that nothing covers."""
+    basis = "page-table entries" if cover.entries else "iomem claims"
+    for user in people:
+        if user.phys is None or cover.untracked(*user.phys):
+            continue
+        parts = cover.mapped(user)
+        if has_lost_tracking(evidence, user):
+            gaps = cover.gaps(parts)
+            for start, end in gaps or parts[:1]:
+                words = "and no reservation covers it" if gaps else "though still reserved"
+                yield Finding(
+                    "lost-tracking",
+                    "error" if gaps else "warning",
+                    "certain" if cover.entries else "likely",
+                    f"{user} lost its tracking; {span_text(start, end)} is still mapped, {words}",
+                    ("smaps VmFlags (no ar)", basis, "pat_memtype_list"),
+                    (start, end),
+                    user.asked.cattr if user.asked else None,
+                    (user.pid,),
+                )
+        elif user.tracked and user.kind != "vfio":
+            whole = parts if cover.entries else [user.phys]
+            for start, end in cover.gaps(whole):
+                yield Finding(
+                    "uncovered-mapping",
+                    "error",
+                    "certain" if cover.entries else "likely",
+                    f"{user} maps {span_text(start, end)}, which no reservation covers",
+                    ("maps", "smaps VmFlags", "pat_memtype_list"),
+                    (start, end),
+                    None,
+                    (user.pid,),
+                )
+
+
+def conversions(evidence: Evidence, people: Sequence[User], owners: Ownership) -> Iterator[Finding]:
+    """Mappings whose reservation has another type than they asked for."""
+    rows = evidence.state.reservations
+    done: set[User] = set()
+    for row, holding in zip(rows, owners.holdings, strict=True):
+        if holding.standing in (Standing.OWNED, Standing.PIECES):
+            for user in holding.users:
+                if user not in done:
+                    done.add(user)
+                    yield from _converted(user, row.type, holding.sure)
+    guests = [u for u in people if u.kind == "vfio" and u.phys is not None and u not in done]
+    if guests:
+        index = Intervals([(row.start, row.end) for row in rows])
+        for user in guests:
+            if user.phys is None:
+                continue
+            for at in index.overlapping(*user.phys):
+                yield from _converted(user, rows[at].type, "likely")
+                break
+
+
+def _converted(user: User, granted: CacheMode, sure: str) -> Iterator[Finding]:
+    if user.phys is None:
+        return
+    if user.kind == "devmem" and granted not in (CacheMode.UC_MINUS, CacheMode.WB):
+        asked = "uncached-minus or write-back"
+    elif user.asked is not None and user.asked is not granted:
+        asked = user.asked.cattr
+    else:
+        return
+    yield Finding(
+        "silent-conversion",
+        "warning",
+        sure,
+        f"{user} asked for {asked} and got {granted.cattr} on {span_text(*user.phys)}",
+        ("maps (file name)", "pat_memtype_list (type)"),
+        user.phys,
+        granted.cattr,
+        (user.pid,),
+    )
+
+
+def aliases(evidence: Evidence, people: Sequence[User], cover: Cover) -> Iterator[Finding]:
+    """Overlapping uses whose types differ after the MTRRs had their say."""
+    rows = evidence.state.reservations
+    latest: dict[CacheMode, int] = {}
+    found = 0
+    for at, row in enumerate(rows):
+        for kind, other in latest.items():
+            if kind is row.type or rows[other].end <= row.start or found >= MAX_ALIASES:
+                continue
+            start, end = row.start, min(row.end, rows[other].end)
+            if differ(evidence, start, end, row.type, kind):
+                found += 1
+                yield _alias(start, end, f"reserved {kind.cattr} and {row.type.cattr}", "certain")
+        if row.type not in latest or rows[latest[row.type]].end < row.end:
+            latest[row.type] = at
+    loose = [u for u in people if has_lost_tracking(evidence, u) and u.asked is not None]
+    index = Intervals([(row.start, row.end) for row in rows]) if loose else None
+    for user in loose:
+        for part in cover.mapped(user):
+            for at in index.overlapping(*part) if index else ():
+                start, end = max(part[0], rows[at].start), min(part[1], rows[at].end)
+                if user.asked and differ(evidence, start, end, user.asked, rows[at].type):
+                    words = f"{user} maps {user.asked.cattr}, reserved {rows[at].type.cattr}"
+                    yield _alias(start, end, words, "possible", user.pid)
+                    break
+
+
+def _alias(start: int, end: int, words: str, sure: str, *pids: int) -> Finding:
+    basis = ("pat_memtype_list", "mtrr")
+    text = f"{span_text(start, end)}: {words}"
+    return Finding("alias-mismatch", "error", sure, text, basis, (start, end), None, pids)
+
+
+def forks(evidence: Evidence, people: Sequence[User]) -> Iterator[Finding]:
+    """Tracked private mappings whose first page is a copy: fork cannot find the pfn."""
+    for user in people:
+        if not (evidence.vm_pat and user.tracked and is_cow(user.vma)):
+            continue
+        if "dc" in user.vma.flags.split():
+            continue
+        copied = evidence.copied.get((user.pid, user.vma.start), 0)
+        if copied:
+            sure = "certain" if copied >= user.size else "possible"
+            where = "all its pages are" if copied >= user.size else f"{copied >> 10} KiB of it are"
+            yield Finding(
+                "next-fork-fails",
+                "warning",
+                sure,
+                f"{user}: {where} copies in RAM; fork fails with ENOMEM if the first page is",
+                ("smaps Anonymous", "smaps VmFlags (ar)"),
+                user.phys,
+                None,
+                (user.pid,),
+            )
+
+
+def holders(holding: Holding, *, shared: bool) -> str | None:
+    """The holders of a reservation in words, or None; `shared` if by one context."""
+    if holding.area is not None:
+        return f"ioremap {holding.area.owner}"
+    if not holding.users:
+        return holding.note if holding.standing is Standing.DRIVER else None
+    if shared:
+        return "ctx " + "; ".join(str(user) for user in holding.users)
+    return " | ".join(f"vma {user}" for user in holding.users)
