@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import attrs
@@ -12,6 +13,7 @@ from pfntrack.audit.files import read, shown
 from pfntrack.errors import InputFormatError
 from pfntrack.field.context import Resource, parse_iomem
 from pfntrack.field.kernelrelease import KernelRelease
+from pfntrack.field.lines import printable
 from pfntrack.pat.cachemode import BY_CATTR
 from pfntrack.releases import Release, release_for
 from pfntrack.state import Confidence, Process, Reservation, State
@@ -51,7 +53,7 @@ class SnapshotCollector:
         resources = _iomem(folder)
         mtrr_text = read(folder / "mtrr")
         state = State(
-            kernel="unknown" if kernel is None else kernel.text or str(kernel),
+            kernel=_kernel_text(kernel),
             tracking_model="unknown" if release is None else release.design.name,
             pat=None if not pat_on else "full",
             reservations=tuple(
@@ -86,6 +88,17 @@ class SnapshotCollector:
             parents=people.parents,
             missing=tuple(_missing(folder, lists, people, pat_on, kernel, resources)),
         )
+
+
+def _kernel_text(kernel: KernelRelease | None) -> str:
+    """The name that uname shows, with the upstream release where that differs."""
+    if kernel is None:
+        return "unknown"
+    named = re.search(r"Linux version (\S{1,80})", kernel.text)
+    if named is None:
+        return str(kernel)
+    name = printable(named[1])
+    return name if name.startswith(str(kernel)) else f"{name} ({kernel})"
 
 
 def _release(kernel: KernelRelease | None, people: tuple[Process, ...]) -> Release | None:

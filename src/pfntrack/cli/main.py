@@ -22,8 +22,11 @@ COMMANDS = (
     "compare",
     "scenarios",
     "conform",
+    "lab",
     "triage",
     "explain",
+    "collect",
+    "audit",
     "schema",
     "completion",
 )

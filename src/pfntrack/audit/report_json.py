@@ -1,0 +1,161 @@
+"""The audit as JSON, in the versioned form of audit.schema.json.
+
+Written in pieces, one array element at a time, so that a machine with a
+million reservations needs no second copy of itself in memory.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from importlib import resources
+from typing import Any
+
+from pfntrack import __version__
+from pfntrack.audit.checks import Audit
+from pfntrack.audit.checks_mapping import has_lost_tracking, holders
+from pfntrack.audit.finding import CODES, Finding
+from pfntrack.audit.owners import Holding
+from pfntrack.audit.predict import Left
+from pfntrack.audit.users import User
+from pfntrack.pat.ram import PAGE_SHIFT
+from pfntrack.state import Reservation
+
+SCHEMA_NAME, SCHEMA_VERSION = "pfntrack-audit", 1
+Json = dict[str, Any]
+
+
+def schema() -> Json:
+    """The published schema."""
+    text = resources.files(__package__).joinpath("audit.schema.json").read_text("utf-8")
+    loaded: Json = json.loads(text)
+    return loaded
+
+
+def as_json(audit: Audit) -> Json:
+    """The whole audit as one value; addresses are integers in bytes, ranges half-open."""
+    loaded: Json = json.loads("".join(write(audit)))
+    return loaded
+
+
+def write(audit: Audit) -> Iterator[str]:
+    """The same as text, piece by piece."""
+    evidence = audit.evidence
+    state = evidence.state
+    head: Json = {
+        "schema": {"name": SCHEMA_NAME, "version": SCHEMA_VERSION},
+        "tool": {"name": "pfntrack", "version": __version__},
+        "input": {"name": evidence.name, "readings": evidence.readings},
+        "kernel": {
+            "text": state.kernel,
+            "modelled_as": evidence.release.name if evidence.release else None,
+            "tracking_model": state.tracking_model,
+            "pat": evidence.pat_on,
+        },
+        "confidence": {group: known.value for group, known in sorted(state.confidence.items())},
+        "missing": list(evidence.missing),
+        "undecided": list(audit.undecided),
+    }
+    yield "{\n" + ",\n".join(f" {json.dumps(key)}: {json.dumps(head[key])}" for key in head)
+    shared = evidence.contexts
+    pairs = zip(state.reservations, audit.owners.holdings, strict=True)
+    yield from _array("reservations", (_reservation(r, h, shared=shared) for r, h in pairs))
+    yield from _array("unstable", (_varying(row, span) for row, span in evidence.varying.items()))
+    yield from _array("mappings", (_mapping(audit, user) for user in audit.users))
+    yield from _array("findings", map(_finding, audit.findings))
+    yield f',\n "findings_dropped": {audit.dropped},\n "predicted": {{\n'
+    made = audit.forecast
+    yield f'  "decidable": {json.dumps(made.decidable)},\n  "log": {json.dumps(list(made.log))}'
+    yield from _array("all", map(_left, made.everyone), "  ")
+    yield from _array(
+        "processes",
+        (
+            {
+                "pid": one.pid,
+                "comm": one.comm,
+                "ranges": [_left(left) for left in one.ranges],
+                "log": list(one.log),
+                "frees": one.frees,
+                "undecidable_mappings": one.unknown,
+            }
+            for one in made.processes
+        ),
+        "  ",
+    )
+    yield "\n }\n}\n"
+
+
+def _array(name: str, values: Iterable[Json], margin: str = " ") -> Iterator[str]:
+    yield f',\n{margin}"{name}": ['
+    encode = json.JSONEncoder().encode
+    glue = f"\n{margin} "
+    for value in values:
+        yield glue + encode(value)
+        glue = f",\n{margin} "
+    yield "]"
+
+
+def _reservation(row: Reservation, held: Holding, *, shared: bool) -> Json:
+    owners: list[Json] = []
+    if held.area is not None:
+        owners.append({"kind": "ioremap", "caller": held.area.owner})
+    owners += [_user(user) for user in held.users]
+    return {
+        "start": row.start,
+        "end": row.end,
+        "type": row.type.cattr,
+        "owner": holders(held, shared=shared),
+        "state": held.standing.value,
+        "sure": held.sure,
+        "owners": owners,
+        "note": held.note,
+    }
+
+
+def _user(user: User) -> Json:
+    return {
+        "kind": "vma",
+        "pid": user.pid,
+        "comm": user.comm,
+        "start": user.vma.start << PAGE_SHIFT,
+        "end": user.vma.end << PAGE_SHIFT,
+        "file": user.vma.file,
+    }
+
+
+def _mapping(audit: Audit, user: User) -> Json:
+    if has_lost_tracking(audit.evidence, user):
+        tracked = "lost"
+    elif user.tracked is None or (audit.evidence.contexts and user.tracked):
+        tracked = "not visible" if user.tracked is None else "inferred"
+    else:
+        tracked = "yes" if user.tracked else "no"
+    made = _user(user)
+    del made["kind"]
+    made["physical"] = list(user.phys) if user.phys else None
+    made["asked"] = user.asked.cattr if user.asked is not None else None
+    made["tracked"] = tracked
+    return made
+
+
+def _varying(row: tuple[int, int, str], span: tuple[int, int]) -> Json:
+    return {"start": row[0], "end": row[1], "type": row[2], "fewest": span[0], "most": span[1]}
+
+
+def _left(left: Left) -> Json:
+    return {"start": left[0], "end": left[1], "type": left[2].cattr}
+
+
+def _finding(made: Finding) -> Json:
+    return {
+        "code": made.code,
+        "meaning": CODES[made.code],
+        "severity": made.severity,
+        "confidence": made.confidence,
+        "summary": made.summary,
+        "start": made.where[0] if made.where else None,
+        "end": made.where[1] if made.where else None,
+        "type": made.type,
+        "pids": list(made.pids),
+        "rests_on": list(made.rests_on),
+    }

@@ -1,0 +1,111 @@
+"""The audit for people: forecast and findings first, then who holds what."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+
+from pfntrack.audit.checks import Audit
+from pfntrack.audit.checks_mapping import holders
+from pfntrack.audit.finding import span_text
+from pfntrack.audit.owners import Standing
+
+WIDTH, MAIL_WIDTH = 100, 75
+MAX_ROWS = 200
+
+
+def as_text(audit: Audit, width: int = WIDTH) -> str:
+    """The report; no line is longer than `width` unless a single word is."""
+    lines: list[str] = []
+    for line in _lines(audit):
+        indent = len(line) - len(line.lstrip())
+        lines += textwrap.wrap(
+            line,
+            width,
+            subsequent_indent=" " * (indent + 4),
+            break_long_words=False,
+            break_on_hyphens=False,
+        ) or [""]
+    return "\n".join(lines) + "\n"
+
+
+def as_mail(audit: Audit) -> str:
+    """The same in at most 75 columns."""
+    return as_text(audit, MAIL_WIDTH)
+
+
+def _lines(audit: Audit) -> Iterator[str]:
+    evidence = audit.evidence
+    yield f"Audit of {evidence.name}"
+    yield f"kernel: {evidence.state.kernel}; tracking: {evidence.state.tracking_model}"
+    pat = {True: "on", False: "off", None: "unknown"}[evidence.pat_on]
+    rows = len(evidence.state.reservations)
+    yield f"PAT: {pat}; {rows} reservations in {evidence.readings} readings"
+    yield ""
+    yield from _forecast(audit)
+    yield ""
+    yield from _findings(audit)
+    yield ""
+    yield from _holdings(audit)
+    if evidence.varying:
+        yield ""
+        yield f"Unstable between readings: {len(evidence.varying)} ranges; no finding rests on them"
+        for (start, end, kind), (low, high) in list(evidence.varying.items())[:20]:
+            yield f"  {span_text(start, end)} {kind}: {low} to {high} times"
+    for title, texts in (("Not decidable", audit.undecided), ("Missing", evidence.missing)):
+        if texts:
+            yield ""
+            yield f"{title}:"
+            yield from (f"  {text}" for text in texts)
+
+
+def _forecast(audit: Audit) -> Iterator[str]:
+    made = audit.forecast
+    if not made.decidable:
+        yield "If every process exits: not decidable from these files"
+        return
+    if made.everyone:
+        yield "If every process exits, these stay reserved without owner:"
+        for start, end, kind in made.everyone[:MAX_ROWS]:
+            yield f"  {span_text(start, end)} {kind.cattr}"
+    else:
+        yield "If every process exits, nothing stays reserved without owner."
+    for line in made.log[:MAX_ROWS]:
+        yield "  the log will say:"
+        yield f"    {line}"
+    for one in made.processes[:MAX_ROWS]:
+        if one.ranges or one.log:
+            spans = ", ".join(span_text(start, end) for start, end, _ in one.ranges) or "nothing"
+            yield f"  {one.comm}[{one.pid}] alone leaves {spans} and {len(one.log)} log lines"
+
+
+def _findings(audit: Audit) -> Iterator[str]:
+    if not audit.findings:
+        yield "Findings: none"
+        return
+    yield f"Findings: {len(audit.findings) + audit.dropped}"
+    for made in audit.findings[:MAX_ROWS]:
+        yield f"  {made.severity}: {made.code} ({made.confidence})"
+        yield f"    {made.summary}"
+        yield f"    rests on: {', '.join(made.rests_on)}"
+    if len(audit.findings) + audit.dropped > MAX_ROWS:
+        yield f"  ... the first {MAX_ROWS}; --json lists up to {len(audit.findings)}"
+    if any(made.code.endswith("stale-reservation") for made in audit.findings):
+        yield "  Do not free entries by hand and do not boot with nopat: a stale entry blocks"
+        yield "  only its own range, and is gone with the next boot."
+
+
+def _holdings(audit: Audit) -> Iterator[str]:
+    pairs = list(zip(audit.evidence.state.reservations, audit.owners.holdings, strict=True))
+    yield "Reservations and their holders (the end of a range is exclusive):"
+    odd = [pair for pair in pairs if pair[1].standing is not Standing.OWNED]
+    chosen = pairs if len(pairs) <= MAX_ROWS else odd[:MAX_ROWS]
+    for row, held in chosen:
+        who = holders(held, shared=audit.evidence.contexts) or held.note or "nobody"
+        mark = "" if held.standing is Standing.OWNED else f" [{held.standing.value}]"
+        sure = "" if held.sure == "certain" else f" ({held.sure})"
+        yield f"  {row.start:#x}-{row.end:#x} {row.type.cattr}: {who}{mark}{sure}"
+    if len(chosen) < len(pairs):
+        yield f"  ... {len(pairs) - len(chosen)} more; --json lists all"
+    if not pairs:
+        yield "  none"

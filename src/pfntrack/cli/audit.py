@@ -1,0 +1,107 @@
+"""`pfntrack audit`: who holds what, what is stale, what exits will leave."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import sys
+import tempfile
+from pathlib import Path
+
+from pfntrack.audit import diff, question, report_json, report_text
+from pfntrack.audit.checks import Audit, audit
+from pfntrack.audit.collector import collect
+from pfntrack.audit.evidence import Collector
+from pfntrack.audit.snapshot import SnapshotCollector
+from pfntrack.cli.common import write_json
+from pfntrack.errors import InputFormatError
+
+HELP = "say who holds each reservation, what is stale, and what exits will leave"
+DESCRIPTION = """\
+Read a snapshot made by `pfntrack collect` (or take one with --live) and name the
+holder of every reservation, mappings that lost their tracking or their type, and
+what stays reserved if processes exit. `pfntrack audit diff OLD NEW` compares two
+snapshots as multisets.
+
+exit codes: 0 nothing found, 1 findings or differences, 2 usage or input error,
+3 inconclusive (the list or the kernel release is not known)
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    parser.add_argument("words", nargs="*", metavar="diff OLD NEW", help="compare two snapshots")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--snapshot", type=Path, metavar="DIR", help="a collected snapshot")
+    source.add_argument(
+        "--live", action="store_true", help="collect from this machine first (root sees all)"
+    )
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON (schema pfntrack-audit)")
+    form.add_argument("--mail", action="store_true", help="plain text of at most 75 columns")
+    place = parser.add_mutually_exclusive_group()
+    place.add_argument("--bar", metavar="BDF[/N]", help="is this BAR write-combining, and why")
+    place.add_argument(
+        "--range", metavar="START-END", help="who holds this range (hex, end exclusive)"
+    )
+    parser.add_argument("--type", metavar="T", help="with --range: what a request for T would get")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Audit, answer a question, or compare."""
+    if args.words:
+        return _diff(args)
+    if args.type is not None and args.range is None:
+        raise InputFormatError("--type: expected together with --range START-END")
+    if args.live:
+        with tempfile.TemporaryDirectory(prefix="pfntrack-") as name:
+            folder = Path(name)
+            for line in collect(str(folder)):
+                print(f"pfntrack: {line}", file=sys.stderr)
+            return _report(SnapshotCollector(folder), args)
+    if args.snapshot is None:
+        raise InputFormatError("nothing to audit: expected --snapshot DIR or --live")
+    return _report(SnapshotCollector(args.snapshot), args)
+
+
+def _report(collector: Collector, args: argparse.Namespace) -> int:
+    # Millions of small values are made and none is garbage before the end.
+    gc.disable()
+    try:
+        made = audit(collector.collect())
+        if args.bar is not None or args.range is not None:
+            return _answer(made, args)
+        if args.json:
+            sys.stdout.writelines(report_json.write(made))
+        else:
+            render = report_text.as_mail if args.mail else report_text.as_text
+            sys.stdout.write(render(made))
+        return made.code
+    finally:
+        gc.enable()
+
+
+def _answer(made: Audit, args: argparse.Namespace) -> int:
+    if args.bar is not None:
+        answer = question.ask_bar(made, args.bar)
+    else:
+        kind = None if args.type is None else question.parse_type(args.type)
+        answer = question.ask_range(made, *question.parse_range(args.range), kind)
+    if args.json:
+        write_json({"schema": {"name": "pfntrack-audit-place", "version": 1}, **answer.data})
+    else:
+        print("\n".join(answer.lines))
+    return 3 if made.evidence.readings == 0 and made.evidence.pat_on is not False else 0
+
+
+def _diff(args: argparse.Namespace) -> int:
+    if len(args.words) != 3 or args.words[0] != "diff":
+        given = " ".join(args.words)
+        raise InputFormatError(f"{given!r}: expected 'diff OLD NEW', or options only")
+    old, new = (SnapshotCollector(Path(word)).collect() for word in args.words[1:])
+    made = diff.compare(old, new)
+    if args.json:
+        write_json(diff.as_json(made))
+    else:
+        print(diff.as_text(made), end="")
+    return 0 if made.empty else 1
