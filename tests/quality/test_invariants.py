@@ -102,6 +102,7 @@ memory_ops = st.one_of(
 )
 other_ops = st.one_of(
     st.builds(ops.Mseal, process, page, count),
+    st.builds(ops.Access, process, near),
     st.builds(ops.Fork, process, process),
     st.builds(ops.Fork, st.just("A"), st.just("B")),
     st.builds(ops.Exit, st.sampled_from("BC"), st.booleans()),

@@ -252,12 +252,22 @@ def test_lines_of_ioremap(release: str) -> None:
 
 
 @pytest.mark.parametrize("release", ALL)
-def test_line_of_ioremap_on_ram(release: str) -> None:
-    """RAM above 1 MiB is not for ioremap()."""
+def test_ioremap_on_ram(release: str) -> None:
+    """RAM above 1 MiB is not for ioremap(), which says so."""
     lab = Lab(release)
     lab.do(ops.RamAlloc("0", 4))
     assert "ENOMEM" == lab.ioremap("ram", 0, 1, UCM, window="ram0")
-    assert ["ioremap on RAM at 0x4000000 - 0x4000fff"] == lab.log()
+    assert [True] == [line.startswith("ioremap on RAM at 0x") for line in lab.log()]
+
+
+@pytest.mark.xfail(strict=True, reason="addresses are not padded to their width, as %pa does")
+@pytest.mark.parametrize("release", ALL)
+def test_line_of_ioremap_on_ram(release: str) -> None:
+    """`%pa` prints all sixteen digits."""
+    lab = Lab(release)
+    lab.do(ops.RamAlloc("0", 4))
+    lab.ioremap("ram", 0, 1, UCM, window="ram0")
+    assert ["ioremap on RAM at 0x0000000004000000 - 0x0000000004000fff"] == lab.log()
 
 
 @pytest.mark.parametrize("release", ALL)

@@ -490,8 +490,14 @@ def test_d21_madv_remove_on_a_sysfs_mapping(release: str, result: str) -> None:
     ("release", "warns"), [("5.10", True), ("6.1", True), ("6.12", True), ("7.3", False)]
 )
 def test_d22_debugger_access_to_a_copied_page(release: str, warns: bool) -> None:
-    """The release says whether access to a CoWed page warns; there is no such operation yet."""
-    assert warns == RELEASES[release].mm.access_warns
+    """A copy is RAM, which ioremap() refuses; only 7.3 refuses without a WARN (P4)."""
+    lab = Lab(release)
+    lab.map(private=True)
+    lab.write(0)
+    assert "EIO" == lab.do(ops.Access("A", 0))
+    assert ([("__ioremap_caller", "ioremap_prot")] if warns else []) == lab.warns()
+    assert ("ok", []) == (lab.do(ops.Access("A", 1)), lab.warns())
+    assert ("[0,4)U", warns) == (lab.reserved(), RELEASES[release].mm.access_warns)
 
 
 @pytest.mark.parametrize(
