@@ -309,3 +309,13 @@ def test_flag_is_taken_off_the_old_vma(release: str) -> None:
     assert ["untrack_pfn_moved" if release == "5.10" else "untrack_pfn_clear", "untrack_pfn"] == (
         lab.calls()
     )
+
+
+@pytest.mark.parametrize("release", ALL)
+def test_ordinary_memory_moves_without_tracking(release: str) -> None:
+    """No tracking function is asked about a mapping that is not of raw pfns."""
+    lab = Lab(release)
+    lab.do(ops.AnonOver("A", 0, 2))
+    lab.write(1)
+    assert ("ok", []) == (lab.mremap(0, 2, 2, to=16), lab.calls())
+    assert ("[16,18)", "[17,18)ramBw") == (lab.vmas(), lab.ptes())
