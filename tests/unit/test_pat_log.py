@@ -260,7 +260,6 @@ def test_ioremap_on_ram(release: str) -> None:
     assert [True] == [line.startswith("ioremap on RAM at 0x") for line in lab.log()]
 
 
-@pytest.mark.xfail(strict=True, reason="addresses are not padded to their width, as %pa does")
 @pytest.mark.parametrize("release", ALL)
 def test_line_of_ioremap_on_ram(release: str) -> None:
     """`%pa` prints all sixteen digits."""

@@ -37,7 +37,7 @@ def ioremap(ctx: Context, key: str, start: int, end: int, cache: CacheMode) -> b
     """Map `[start, end)` for the kernel; False is the NULL that callers see."""
     start, end = start & -PAGE_SIZE, -(-end // PAGE_SIZE) * PAGE_SIZE
     if pat_pagerange_is_ram(ctx.machine.ram, start, end) != NOT_RAM:
-        ctx.emit(Log(f"ioremap on RAM at {start:#x} - {end - 1:#x}"))
+        ctx.emit(Log(f"ioremap on RAM at {start:#018x} - {end - 1:#018x}"))
         return False
     cache = ctx.machine.layout.granted(cache)
     error, granted = memtype_reserve(ctx, start, end, cache)
