@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 # Tests run on this many processes.
 JOBS ?= auto
 
-.PHONY: help venv demo test lint format bench clean
+.PHONY: help venv demo test lint format bench collector clean
 
 help:
 	@echo "make venv    create $(VENV) with the command $(BIN)/pfntrack"
@@ -16,6 +16,7 @@ help:
 	@echo "make lint    ruff and mypy"
 	@echo "make format  rewrite the sources in canonical form"
 	@echo "make bench   compare searches over the model: evaluations and transitions per second"
+	@echo "make collector  build dist/pfntrack-collect.pyz, one file for Python 3.8 and newer"
 	@echo "make clean   remove $(VENV) and caches"
 
 venv: $(INSTALLED)
@@ -47,6 +48,13 @@ format: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m bench
+
+collector:
+	rm -rf build/collector
+	mkdir -p build/collector dist
+	cp src/pfntrack/audit/collector.py build/collector/__main__.py
+	$(PYTHON) -m zipapp --python "/usr/bin/env python3" --compress \
+	  --output dist/pfntrack-collect.pyz build/collector
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build

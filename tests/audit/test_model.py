@@ -1,0 +1,80 @@
+"""Forecasts for machines in states that the model reaches, held against the model's own exits."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from audit.build import from_state, judge, left
+from pfntrack.releases.observe import observe
+from support import NOSYNC, RES, RES_WC, SYNC, Lab, lines
+
+WINDOWS = 4
+ALL = ("5.10", "6.1", "6.12", "7.3")
+
+_at = st.integers(0, 11)
+_pages = st.integers(1, 4)
+_who = st.sampled_from("AB")
+_step = st.one_of(
+    st.tuples(st.just("map"), st.sampled_from([SYNC, NOSYNC, RES, RES_WC]), _at, _pages, _at, _who),
+    st.tuples(st.just("private"), st.just(SYNC), _at, _pages, _at, _who),
+    st.tuples(st.just("munmap"), _at, _pages, _who),
+    st.tuples(st.just("mprotect"), _at, _pages, _who),
+    st.tuples(st.just("mremap"), _at, _pages, st.integers(16, 19), _who),
+    st.tuples(st.just("fork")),
+    st.tuples(st.just("write"), _at, _who),
+    st.tuples(st.just("zap"), _at, _pages),
+)
+
+
+def play(lab: Lab, steps: list[tuple[object, ...]]) -> None:
+    """Run the steps; whatever fails, fails."""
+    for name, *how in steps:
+        people = {process.name for process in lab.world.processes}
+        who = how[-1] if how and isinstance(how[-1], str) else "A"
+        if who not in people:
+            continue
+        if name in ("map", "private"):
+            what, at, pages, off, _ = how
+            lab.map(what, pages, at=at, off=off, private=name == "private", p=who)  # type: ignore[arg-type]
+        elif name == "munmap":
+            lab.munmap(how[0], how[1], who)  # type: ignore[arg-type]
+        elif name == "mprotect":
+            lab.mprotect(how[0], how[1], p=who)  # type: ignore[arg-type]
+        elif name == "mremap":
+            lab.mremap(how[0], how[1], how[1], how[2], p=who)  # type: ignore[arg-type]
+        elif name == "fork" and "B" not in people:
+            lab.fork()
+        elif name == "write":
+            lab.write(how[0], who)  # type: ignore[arg-type]
+        elif name == "zap" and lab.fd >= 0:
+            lab.zap(how[0], how[1])  # type: ignore[arg-type]
+
+
+def exits(lab: Lab) -> tuple[list[tuple[int, int, str]], list[str]]:
+    """The model's own answer: reservations and log lines after everybody's exit."""
+    log = []
+    for process in sorted(lab.world.processes, key=lambda process: process.pid):
+        lab.exit(process.name)
+        log += [line for line in lines(lab.events) if "freeing" in line]
+    rows = [(entry.start, entry.end, entry.type.cattr) for entry in lab.world.phys.tree]
+    return sorted(rows), [line.removeprefix("x86/PAT: ") for line in log]
+
+
+@pytest.mark.parametrize("release", ALL)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@given(steps=st.lists(_step, max_size=8))
+def test_forecast_is_what_the_model_does(release: str, steps: list[tuple[object, ...]]) -> None:
+    """For any reachable state, residue and log lines of a mass exit are the model's."""
+    lab = Lab(release)
+    play(lab, steps)
+    state = observe(lab.release, lab.machine, lab.world)
+    with tempfile.TemporaryDirectory() as name:
+        result = judge(from_state(Path(name) / "snapshot", state, release))
+    rows, log = exits(lab)
+    assert left(result) == rows
+    assert list(result.forecast.log) == log
