@@ -108,6 +108,14 @@ def _neutral(fn: str, who: str, raw: dict[str, str], regions: Regions) -> Call |
     return call
 
 
+_SHORT = re.compile(r"^(\S+) (\w+):(.*)$", re.MULTILINE)
+
+
+def full_lines(short: str) -> str:
+    """The agent's short form of calls as lines of tracefs."""
+    return _SHORT.sub(r"\1 [000] 0: \2: ()\3", short)
+
+
 def parse_trace(text: str, regions: Regions) -> list[Call]:
     """Calls made by the scenario's processes, in order, from tracefs' ``trace``."""
     calls: list[Call] = []

@@ -131,8 +131,10 @@ def parse_log(lines: list[str], regions: Regions) -> list[Event]:
     """Events of the lines that one step added to the kernel log."""
     events: list[Event] = []
     splat: _Splat | None = None
+    cut = False
     for text in lines:
         if _CUT.search(text):
+            cut = True
             continue
         if m := _WARNING.search(text) or _WARNING_7.search(text):
             splat = _Splat("warn", m[1].rsplit("/", 1)[-1], _base_name(m[2]))
@@ -145,6 +147,8 @@ def parse_log(lines: list[str], regions: Regions) -> list[Event]:
             if splat.line(text):
                 splat = None
             continue
+        elif cut:
+            continue  # a warning's own words, before it says where it stands
         elif event := _pat_event(text, regions):
             events.append(event)
             continue
@@ -153,6 +157,7 @@ def parse_log(lines: list[str], regions: Regions) -> list[Event]:
             continue
         else:
             continue
+        cut = False
         events.append(splat.event)
     return events
 

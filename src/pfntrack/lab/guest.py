@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -45,6 +46,7 @@ class BootFiles:
     initrd: Path
     modules: tuple[GuestModule, ...] = ()
     vfio: bool = False
+    append: str = ""
 
 
 @attrs.frozen(slots=True)
@@ -67,13 +69,18 @@ class Observation:
     processes: dict[str, dict[str, Any]]
 
 
+def kernel_command_line(files: BootFiles) -> str:
+    """What the kernel is told at boot."""
+    return f"{machine.kernel_command_line(vfio=files.vfio)} {files.append}".strip()
+
+
 def command_line(files: BootFiles) -> list[str]:
     """QEMU's command as it would be run, for a dry run; paths of sockets are examples."""
     return [
         machine.QEMU,
         *machine.arguments(vfio=files.vfio),
         *("-kernel", str(files.kernel), "-initrd", str(files.initrd)),
-        *("-append", machine.kernel_command_line(vfio=files.vfio)),
+        *("-append", kernel_command_line(files)),
         *host_side(Path("/tmp/pfntrack-lab-XXXX")),  # noqa: S108 - only shown
     ]
 
@@ -87,7 +94,7 @@ class Guest:
 
     def __init__(self, files: BootFiles) -> None:
         self.files = files
-        self.append = machine.kernel_command_line(vfio=files.vfio)
+        self.append = kernel_command_line(files)
         self.machine_arguments = machine.arguments(vfio=files.vfio)
         self._qemu = self._new_qemu()
         self.bars: list[Bar] = []
@@ -135,13 +142,16 @@ class Guest:
 
     def _ask(self, line: str, timeout: float = STEP_SECONDS) -> dict[str, Any]:
         self._qemu.send(line)
+        return self._receive(repr(line), timeout)
+
+    def _receive(self, what: str, timeout: float = STEP_SECONDS) -> dict[str, Any]:
         text = self._qemu.receive(timeout)
         try:
             answer = json.loads(text)
         except ValueError as error:
-            raise self._qemu.failure(f"garbled answer to {line!r}: {text[:200]!r}") from error
+            raise self._qemu.failure(f"garbled answer to {what}: {text[:200]!r}") from error
         if not isinstance(answer, dict):
-            raise self._qemu.failure(f"unexpected answer to {line!r}: {text[:200]!r}")
+            raise self._qemu.failure(f"unexpected answer to {what}: {text[:200]!r}")
         return answer
 
     def command(self, line: str) -> Answer:
@@ -156,6 +166,22 @@ class Guest:
     def text(self, path: str) -> str:
         """A file of the guest, empty if it cannot be read."""
         return str(self._ask(f"cat {path}")["text"])
+
+    def batch(self, steps: Sequence[Sequence[str]]) -> Iterator[tuple[Answer, dict[str, Any]]]:
+        """Many steps in one go: each step's answer, and what the agent saw change.
+
+        A step is one command or several, of which the first failure ends it.
+        """
+        self._qemu.send("batch")
+        for lines in steps:
+            for line in lines[:-1]:
+                self._qemu.send(f"-{line}")
+            self._qemu.send(f"={lines[-1]}")
+        self._qemu.send("end")
+        for _ in steps:
+            a = self._receive("a step of a batch")
+            yield Answer(a["ret"], a["err"], a["sig"], a["value"]), self._receive("a look")
+        self._receive("the end of a batch")
 
     def observe(self) -> Observation:
         """Look at everything; the log and the calls start anew."""

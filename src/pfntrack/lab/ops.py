@@ -51,8 +51,19 @@ _ADVICE = {
     "guard_install": 102,
     "guard_remove": 103,
 }
-_MODES = {"remap": 0, "two": 1, "fault": 2, "fault_all": 3}
+_MODES = {
+    "remap": 0,
+    "two": 1,
+    "fault": 2,
+    "fault_all": 3,
+    "pagewise": 4,
+    "narrow": 5,
+    "open_zaps": 6,
+    "remap_then_fail": 7,
+}
 _MATCH_ALL, _MATCH_ARG, _MATCH_COPY = 0, 1, 2
+_SLOTS = 16
+"""How many ioremaps, and how many pieces of RAM, the module keeps at once."""
 _WRITTEN = 0x5A5A5A5A
 """What a write puts into the first word of a page."""
 
@@ -74,11 +85,12 @@ _WRITTEN = 0x5A5A5A5A
     _FAIL,
     UNFAIL,
 ) = range(1, 16)
+_INSERT = 17
 
 GLOBAL_OPS = frozenset({"mtrr", "sysctl", "driver_bind", "driver_unbind"})
 """Operations that process 1 performs by writing a file."""
 
-_MODULE_OPS = frozenset({"zap", "zapvma", "remap", "kernel", "fail", "unfail"})
+_MODULE_OPS = frozenset({"zap", "zapvma", "remap", "insert", "kernel", "fail", "unfail"})
 
 _DRIVER_OF_WINDOW = {"R": "virtio-pci"}
 
@@ -134,6 +146,7 @@ class Translator:
         self._vfio_group = vfio_group
         self.regions = regions
         self._files: dict[tuple[str, int], FileKind] = {}
+        self._slots: dict[str, int] = {}
 
     def _bar(self, op: Op) -> Bar:
         name = op.get("bar", "")
@@ -158,6 +171,14 @@ class Translator:
             raise InputFormatError(f"{text!r} is neither a number nor pfn:NAME+PAGE")
         name, _, page = text.removeprefix("pfn:").partition("+")
         return self._pfn(name) + int(page or 0)
+
+    def _slot(self, op: Op) -> int:
+        """The module's number for what a program calls by a name."""
+        name = str(op["id"])
+        if name.isdecimal() and int(name) < _SLOTS:
+            return int(name)
+        taken = len(self._slots)
+        return self._slots.setdefault(name, _SLOTS - 1 - taken)
 
     def forked(self, parent: str, child: str) -> None:
         """A child has its parent's files."""
@@ -188,7 +209,7 @@ class Translator:
     def _op_open(self, op: Op) -> list[str]:
         fd, target = int(op["fd"]), op["target"]
         self._files[op["p"], fd] = FileKind(target, op.get("bar", ""))
-        flags = os.O_RDWR
+        flags = os.O_RDONLY if op.get("ro") else os.O_RDWR
         if target == "sysfs":
             bar = self._bar(op)
             path = f"/sys/bus/pci/devices/{bar.window.bdf}/resource{bar.window.bar}"
@@ -196,7 +217,7 @@ class Translator:
         if target == "devmem":
             return [f"open {fd} /dev/mem {flags | (_O_SYNC if op.get('sync') else 0)}"]
         if target == "path":
-            return [f"open {fd} {op['path']} {flags}"]
+            return [f"open {fd} {op['path']} {flags | (_O_SYNC if op.get('sync') else 0)}"]
         if target == "driver":
             mode = _MODES[op.get("mode", "remap")]
             what = " ".join(
@@ -274,6 +295,9 @@ class Translator:
     def _op_read(self, op: Op) -> str:
         return f"read {_address(op['at'])}"
 
+    def _op_access(self, op: Op) -> str:
+        return f"access {_address(op['at'])}"
+
     def _op_write(self, op: Op) -> str:
         return f"write {_address(op['at'])} {_WRITTEN}"
 
@@ -302,6 +326,10 @@ class Translator:
         pfn = self._pfn(op["bar"]) + op.get("off", 0)
         return f"request -1 {_REMAP} - {self._range(op)} {pfn} {_cache(op['cache'])}"
 
+    def _op_insert(self, op: Op) -> str:
+        pfn = self._pfn(op["bar"]) + op.get("off", 0)
+        return f"request -1 {_INSERT} - {_address(op['at'])} {pfn}"
+
     def _op_fail(self, op: Op) -> str:
         match = _MATCH_ALL
         if op.get("vma_at") is not None:
@@ -317,17 +345,17 @@ class Translator:
     def _op_kernel(self, op: Op) -> str:
         what = op["what"]
         if what == "iounmap":
-            return f"request -1 {_IOUNMAP} - {op['id']}"
+            return f"request -1 {_IOUNMAP} - {self._slot(op)}"
         if what == "ramalloc":
-            return f"request -1 {RAM_ALLOC} - {op['id']} {op['pages']}"
+            return f"request -1 {RAM_ALLOC} - {self._slot(op)} {op['pages']}"
         if what == "ramtype":
-            return f"request -1 {_RAM_TYPE} - {op['id']} {_cache(op['cache'])}"
+            return f"request -1 {_RAM_TYPE} - {self._slot(op)} {_cache(op['cache'])}"
         if what == "ramfree":
-            return f"request -1 {_RAM_FREE} - {op['id']}"
+            return f"request -1 {_RAM_FREE} - {self._slot(op)}"
         start = (self._pfn(op["bar"]) + op.get("off", 0)) * PAGE_SIZE
         size = op["pages"] * PAGE_SIZE
         if what == "ioremap":
-            return f"request -1 {_IOREMAP} - {start} {size} {_cache(op['cache'])} {op['id']}"
+            return f"request -1 {_IOREMAP} - {start} {size} {_cache(op['cache'])} {self._slot(op)}"
         plain = {"request": _CLAIM, "release": _UNCLAIM, "wcres": _WC_RESERVE, "wcfree": _WC_FREE}
         if what not in plain:
             raise InputFormatError(f"kernel: unknown action {what!r}")

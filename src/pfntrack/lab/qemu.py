@@ -25,14 +25,26 @@ _FOLDER = "pfntrack-lab-"
 _TOOLS = {QEMU: "qemu-system-x86", "qemu-img": "qemu-utils", "setpriv": "util-linux"}
 
 
+class MissingToolError(GuestError):
+    """A host program that the lab needs is not installed."""
+
+
+def require_tools() -> None:
+    """Raises MissingToolError, which names the Debian package, unless guests can run."""
+    for name in _TOOLS:
+        require_tool(name)
+
+
 def require_tool(name: str) -> str:
     """Path of a host program.
 
-    Raises GuestError: it is not installed; the text names the Debian package.
+    Raises MissingToolError: it is not installed; the text names the Debian package.
     """
     path = shutil.which(name)
     if path is None:
-        raise GuestError(f"{name} not found: install the Debian package {_TOOLS.get(name, name)}")
+        raise MissingToolError(
+            f"{name} not found: install the Debian package {_TOOLS.get(name, name)}"
+        )
     return path
 
 

@@ -13,7 +13,7 @@ from pfntrack.lab.calls import parse_trace
 from pfntrack.lab.events import parse_log, parse_memtype_list
 from pfntrack.lab.guest import Answer, Guest, Observation
 from pfntrack.lab.ops import GLOBAL_OPS, Op, Translator, needs_module
-from pfntrack.lab.regions import Region, Regions, arena_page
+from pfntrack.lab.regions import PAGE_SIZE, Region, Regions, arena_page
 from pfntrack.lab.state import ContextNames, parse_vmas
 
 FORMAT = 1
@@ -106,6 +106,8 @@ class Recorder:
         """
         guest = self._guest
         steps: Sequence[Op] = program["steps"]
+        for name, (pfn, pages) in program.get("places", {}).items():
+            self._place(Region(name, pfn, pages))
         self._check(program["name"], steps)
         guest.restore()
         first = next((str(op["p"]) for op in steps if "p" in op), "A")
@@ -123,7 +125,11 @@ class Recorder:
                 "append": guest.append,
             },
             "machine": {
-                "bars": {bar.window.name: bar.as_json() for bar in guest.bars},
+                "bars": {bar.window.name: bar.as_json() for bar in guest.bars}
+                | {
+                    name: {"base": pfn * PAGE_SIZE, "pages": pages}
+                    for name, (pfn, pages) in program.get("places", {}).items()
+                },
                 "qemu": guest.machine_arguments,
             },
             "scenario": {
@@ -205,16 +211,18 @@ class Recorder:
         elif name in ("exit", "kill") and str(op["p"]) in self._alive:
             self._alive.remove(str(op["p"]))
         elif name == "kernel" and op["what"] == "ramalloc" and answer.ret >= 0:
-            region = Region(f"ram{op['id']}", answer.value, int(op["pages"]))
-            self._regions = self._regions.plus(region)
-            self._ops.regions = self._regions
+            self._place(Region(f"ram{op['id']}", answer.value, int(op["pages"])))
+
+    def _place(self, region: Region) -> None:
+        self._regions = self._regions.plus(region)
+        self._ops.regions = self._regions
 
     def _result(self, op: Op, answer: Answer) -> dict[str, Any]:
         failed = answer.ret < 0
         result: dict[str, Any] = {"ret": -1 if failed else 0, "err": _error_name(answer.error)}
         if answer.signal:
             result["signal"] = _signal_name(answer.signal)
-        elif op["op"] == "read" and not failed:
+        elif op["op"] in ("read", "access") and not failed:
             result["value"] = answer.value
         elif op["op"] == "mremap" and not failed:
             page = arena_page(answer.value)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,8 +89,11 @@ void out_int(int64_t v)
 	out_raw(tmp);
 }
 
+static int64_t last_ret;
+
 static void say_reply(const struct reply *r)
 {
+	last_ret = r->ret;
 	out_raw("{\"ret\":");
 	out_int(r->ret);
 	out_raw(",\"err\":");
@@ -251,7 +255,10 @@ static void do_end(struct proc *p, int with_signal)
 			say_reply(&r);
 			return;
 		}
-		usleep(1000);
+		if (i < 100)
+			sched_yield();
+		else
+			usleep(1000);
 	}
 	p->stuck = 1;
 	r.ret = -1;
@@ -301,6 +308,19 @@ static void do_write(char *rest, int flags)
 	say_result(ret);
 }
 
+/* Let every once-only warning speak again. */
+static void clear_warn_once(void)
+{
+	static int fd = -1;
+
+	if (fd < 0)
+		fd = open("/sys/kernel/debug/clear_warn_once", O_WRONLY | O_CLOEXEC);
+	if (fd >= 0 && pwrite(fd, "1", 1, 0) < 0) {
+		close(fd);
+		fd = -1;
+	}
+}
+
 static void do_module(char *rest)
 {
 	char *path = strtok(rest, " ");
@@ -340,6 +360,8 @@ static void do_link(const char *path)
 	out_raw("}\n");
 }
 
+static void batch(void);
+
 static void command(char *line)
 {
 	char *verb = strtok(line, " ");
@@ -369,9 +391,56 @@ static void command(char *line)
 		do_proc(rest);
 	else if (!strcmp(verb, "observe"))
 		observe_all();
+	else if (!strcmp(verb, "batch"))
+		batch();
 	else
 		say_result(-ENOSYS);
-	out_flush();
+}
+
+/*
+ * Many steps at once: lines up to "end", each a command with a mark in front.
+ * "-" lines belong to a longer step, of which the first failure is the answer;
+ * after a "=" line follow that answer and what has changed, one line each.
+ */
+static void batch(void)
+{
+	static char all[1 << 16];
+	static char line[4096];
+	size_t have = 0;
+	int failed = 0;
+
+	while (read_line(line, sizeof(line)) >= 0 && strcmp(line, "end")) {
+		size_t len = strlen(line) + 1;
+
+		if (have + len < sizeof(all)) {
+			memcpy(all + have, line, len);
+			have += len;
+		}
+	}
+	all[have] = 0;
+	look_start();
+	for (char *at = all; *at;) {
+		char *next = at + strlen(at) + 1;
+		int last = *at == '=';
+
+		if (!failed) {
+			size_t before = out_len;
+
+			if (last)
+				clear_warn_once();
+			last_ret = 0;
+			command(at + 1);
+			failed = last_ret < 0;
+			if (!last && !failed)
+				out_len = before;
+		}
+		if (last) {
+			look();
+			failed = 0;
+		}
+		at = next;
+	}
+	out_raw("{\"batch\":1}\n");
 }
 
 static void raw_line(int fd)
@@ -414,7 +483,10 @@ int main(void)
 	out_raw("{\"ready\":1}\n");
 	out_flush();
 	while (read_line(line, sizeof(line)) >= 0)
+	{
 		command(line);
+		out_flush();
+	}
 	reboot(RB_POWER_OFF);
 	return 0;
 }

@@ -52,6 +52,8 @@ void out_flush(void);
 
 void observe_start(void);
 void observe_all(void);
+void look_start(void);
+void look(void);
 char *slurp(const char *path, size_t *len);
 
 #endif

@@ -14,14 +14,17 @@
 
 #define STATE_SIZE (1 << 19)
 
-static const char trace_path[] = "/sys/kernel/tracing/trace";
+#define FAST_STATE_SIZE (1 << 16)
+
 static int kmsg_fd = -1;
+static int pipe_fd = -1;
 
 void observe_start(void)
 {
 	kmsg_fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (kmsg_fd >= 0)
 		lseek(kmsg_fd, 0, SEEK_END);
+	pipe_fd = open("/sys/kernel/tracing/trace_pipe", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 }
 
 /* A whole file, or NULL with errno set. */
@@ -93,6 +96,19 @@ static void show_kmsg(void)
 	out_escaped(all, have);
 }
 
+/* New calls; reading the pipe also removes them, without the wait of a reset. */
+static void show_trace(void)
+{
+	static char all[1 << 18];
+	size_t have = 0;
+	ssize_t n;
+
+	while (pipe_fd >= 0 && have < sizeof(all) &&
+	       (n = read(pipe_fd, all + have, sizeof(all) - have)) > 0)
+		have += n;
+	out_escaped(all, have);
+}
+
 /* Of smaps: the head and the flags of each mapping in the arena. */
 static void show_smaps(pid_t pid)
 {
@@ -127,19 +143,31 @@ static void show_smaps(pid_t pid)
 	free(s);
 }
 
-static void show_state(pid_t pid)
+/* The module's report, or NULL. */
+static char *state_of(pid_t pid, size_t size, size_t *len)
 {
 	static char buf[STATE_SIZE];
 	struct pfnlab_request q = {
 		.what = PFNLAB_STATE,
-		.arg = { pid, ARENA_BASE, ARENA_END, (uintptr_t)buf, sizeof(buf) },
+		.arg = { pid, ARENA_BASE, ARENA_END, (uintptr_t)buf, size },
 	};
 
-	out_raw("\"state\":");
 	if (lab_fd < 0 || ioctl(lab_fd, PFNLAB_IOCTL, &q))
-		out_raw("null");
+		return NULL;
+	*len = q.out;
+	return buf;
+}
+
+static void show_state(pid_t pid)
+{
+	size_t len;
+	char *buf = state_of(pid, STATE_SIZE, &len);
+
+	out_raw("\"state\":");
+	if (buf)
+		out_escaped(buf, len);
 	else
-		out_escaped(buf, q.out);
+		out_raw("null");
 }
 
 void observe_all(void)
@@ -151,11 +179,8 @@ void observe_all(void)
 	out_char(',');
 	show_kmsg();
 	out_char(',');
-	show_file("trace", trace_path);
-	int fd = open(trace_path, O_WRONLY | O_TRUNC | O_CLOEXEC);
-
-	if (fd >= 0)
-		close(fd);
+	out_raw("\"trace\":");
+	show_trace();
 	out_raw(",\"procs\":{");
 	for (int i = 0; i < MAX_PROCS; i++) {
 		struct proc *p = &procs[i];
@@ -178,6 +203,136 @@ void observe_all(void)
 			show_state(p->pid);
 		}
 		out_char('}');
+	}
+	out_raw("}}\n");
+}
+
+/* ---------------------------------------------- what changed since last time */
+
+struct memory {
+	char *text;
+	size_t len;
+};
+
+static struct memory list_seen;
+static struct memory state_seen[MAX_PROCS];
+
+static void forget(struct memory *m)
+{
+	free(m->text);
+	m->text = NULL;
+	m->len = 0;
+}
+
+/*
+ * A text as what it has in common with the one shown last: how much of the
+ * front, the new middle, how much of the end.  The line is slow.
+ */
+static void show_change(struct memory *m, const char *text, size_t len)
+{
+	size_t most = m->len < len ? m->len : len;
+	size_t front = 0, end = 0;
+
+	while (front < most && m->text[front] == text[front])
+		front++;
+	while (end < most - front && m->text[m->len - end - 1] == text[len - end - 1])
+		end++;
+	out_char('[');
+	out_int(front);
+	out_char(',');
+	out_escaped(text + front, len - front - end);
+	out_char(',');
+	out_int(end);
+	out_char(']');
+	forget(m);
+	m->text = malloc(len + 1);
+	if (m->text) {
+		memcpy(m->text, text, len);
+		m->len = len;
+	}
+}
+
+/* Calls of the program's processes, as "labA-93 function: arguments" lines. */
+static void show_calls(void)
+{
+	static char all[1 << 18];
+	static char kept[1 << 18];
+	size_t have = 0, out = 0;
+	ssize_t n;
+
+	while (pipe_fd >= 0 && have < sizeof(all) - 1 &&
+	       (n = read(pipe_fd, all + have, sizeof(all) - 1 - have)) > 0)
+		have += n;
+	all[have] = 0;
+	for (char *line = strtok(all, "\n"); line; line = strtok(NULL, "\n")) {
+		char *task = line + strspn(line, " ");
+		char *function = strstr(line, ": ");
+		char *arguments = strchr(line, ')');
+		int task_len = strcspn(task, " "), name_len;
+
+		if (strncmp(task, "lab", 3) || !function || !arguments)
+			continue;
+		function += 2;
+		name_len = strcspn(function, ":");
+		out += snprintf(kept + out, sizeof(kept) - out, "%.*s %.*s:%s\n", task_len, task,
+				name_len, function, arguments + 1);
+		if (out >= sizeof(kept))
+			out = sizeof(kept) - 1;
+	}
+	out_escaped(kept, out);
+}
+
+/* Forget what was shown: the next look() tells everything. */
+void look_start(void)
+{
+	forget(&list_seen);
+	for (int i = 0; i < MAX_PROCS; i++)
+		forget(&state_seen[i]);
+}
+
+/* Like observe_all(), but only what has changed, and without smaps. */
+void look(void)
+{
+	static int list_fd = -1;
+	static char list[1 << 16];
+	size_t len = 0;
+	ssize_t n;
+	int first = 1;
+
+	if (list_fd < 0)
+		list_fd = open("/sys/kernel/debug/x86/pat_memtype_list", O_RDONLY | O_CLOEXEC);
+	if (list_fd >= 0) {
+		lseek(list_fd, 0, SEEK_SET);
+		while (len < sizeof(list) && (n = read(list_fd, list + len, sizeof(list) - len)) > 0)
+			len += n;
+	}
+	out_raw("{\"memtype\":");
+	show_change(&list_seen, list, len);
+	out_char(',');
+	show_kmsg();
+	out_raw(",\"trace\":");
+	show_calls();
+	out_raw(",\"procs\":{");
+	for (int i = 0; i < MAX_PROCS; i++) {
+		struct proc *p = &procs[i];
+		char *state = NULL;
+
+		if (!p->pid) {
+			forget(&state_seen[i]);
+			continue;
+		}
+		if (!first)
+			out_char(',');
+		first = 0;
+		out_char('"');
+		out_raw(p->name);
+		out_raw("\":");
+		if (!p->stuck)
+			state = state_of(p->pid, FAST_STATE_SIZE, &len);
+		if (!state)
+			out_raw("null");
+		else
+			show_change(&state_seen[i], state, len);
 	}
 	out_raw("}}\n");
 }

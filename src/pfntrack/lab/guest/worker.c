@@ -152,6 +152,21 @@ static int64_t request(char **w, int n, struct reply *r)
 	return 0;
 }
 
+/* What a debugger would do; reading one's own memory this way takes the same path. */
+static int64_t debugger_reads(off_t at, struct reply *r)
+{
+	int fd = open("/proc/self/mem", O_RDONLY);
+	uint32_t word = 0;
+	int64_t ret = fd < 0 ? -errno : 0;
+
+	if (fd >= 0 && pread(fd, &word, sizeof(word), at) != sizeof(word))
+		ret = -EIO;
+	if (fd >= 0)
+		close(fd);
+	r->value = word;
+	return ret;
+}
+
 static int64_t map(char **w)
 {
 	int flags = num(w[4]);
@@ -221,6 +236,8 @@ static int64_t perform(char **w, int n, struct reply *r)
 		return vfio_open(w);
 	if (!strcmp(op, "vfio_memory") && n == 3)
 		return vfio_memory(w);
+	if (!strcmp(op, "access") && n == 2)
+		return debugger_reads((off_t)num(w[1]), r);
 	if (!strcmp(op, "fork") && n == 3)
 		return do_fork(w);
 	return -ENOSYS;

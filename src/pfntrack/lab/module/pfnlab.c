@@ -72,8 +72,35 @@ static vm_fault_t lab_fault_all(struct vm_fault *vmf)
 	return VM_FAULT_NOPAGE;
 }
 
-static const struct vm_operations_struct lab_ops_one = { .fault = lab_fault_one };
-static const struct vm_operations_struct lab_ops_all = { .fault = lab_fault_all };
+static void lab_zap(struct vm_area_struct *vma, unsigned long addr, unsigned long bytes)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0)
+	zap_special_vma_range(vma, addr, bytes);
+#else
+	zap_vma_ptes(vma, addr, bytes);
+#endif
+}
+
+static void lab_open_zaps(struct vm_area_struct *vma)
+{
+	lab_zap(vma, vma->vm_start, vma->vm_end - vma->vm_start);
+}
+
+static const struct vm_operations_struct lab_ops_plain = {
+	.access = generic_access_phys,
+};
+static const struct vm_operations_struct lab_ops_one = {
+	.fault = lab_fault_one,
+	.access = generic_access_phys,
+};
+static const struct vm_operations_struct lab_ops_all = {
+	.fault = lab_fault_all,
+	.access = generic_access_phys,
+};
+static const struct vm_operations_struct lab_ops_open = {
+	.open = lab_open_zaps,
+	.access = generic_access_phys,
+};
 
 static void lab_mark_pfnmap(struct vm_area_struct *vma)
 {
@@ -82,6 +109,36 @@ static void lab_mark_pfnmap(struct vm_area_struct *vma)
 #else
 	vma->vm_flags |= VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP;
 #endif
+}
+
+static int lab_pagewise(const struct lab_file *lf, struct vm_area_struct *vma,
+			unsigned long first, unsigned long count)
+{
+	unsigned long page;
+	int err = 0;
+
+	for (page = first; page < first + count && !err; page++)
+		err = remap_pfn_range(vma, vma->vm_start + page * PAGE_SIZE,
+				      lab_pfn(lf, vma, page), PAGE_SIZE, vma->vm_page_prot);
+	return err;
+}
+
+/* What hfi1 does: each page is the whole VMA for as long as it is being mapped. */
+static int lab_narrow(const struct lab_file *lf, struct vm_area_struct *vma)
+{
+	unsigned long start = vma->vm_start, end = vma->vm_end, addr;
+	unsigned long pfn = lab_pfn(lf, vma, 0);
+	int err = 0;
+
+	for (addr = start; addr < end && !err; addr += PAGE_SIZE) {
+		vma->vm_start = addr;
+		vma->vm_end = addr + PAGE_SIZE;
+		err = remap_pfn_range(vma, addr, pfn + ((addr - start) >> PAGE_SHIFT),
+				      PAGE_SIZE, vma->vm_page_prot);
+	}
+	vma->vm_start = start;
+	vma->vm_end = end;
+	return err;
 }
 
 static int lab_mmap(struct file *file, struct vm_area_struct *vma)
@@ -96,11 +153,19 @@ static int lab_mmap(struct file *file, struct vm_area_struct *vma)
 	if (!lf->pages || vma->vm_pgoff + pages > lf->pages || first + count > pages)
 		return -EINVAL;
 	vma->vm_page_prot = with_cache(vma->vm_page_prot, lf->cache);
+	vma->vm_ops = lf->mode == PFNLAB_MODE_OPEN_ZAPS ? &lab_ops_open : &lab_ops_plain;
 	switch (lf->mode) {
 	case PFNLAB_MODE_REMAP:
-		return remap_pfn_range(vma, vma->vm_start + first * PAGE_SIZE,
-				       lab_pfn(lf, vma, first), count * PAGE_SIZE,
-				       vma->vm_page_prot);
+	case PFNLAB_MODE_OPEN_ZAPS:
+	case PFNLAB_MODE_FAILS:
+		err = remap_pfn_range(vma, vma->vm_start + first * PAGE_SIZE,
+				      lab_pfn(lf, vma, first), count * PAGE_SIZE,
+				      vma->vm_page_prot);
+		return !err && lf->mode == PFNLAB_MODE_FAILS ? -EIO : err;
+	case PFNLAB_MODE_PAGEWISE:
+		return lab_pagewise(lf, vma, first, count);
+	case PFNLAB_MODE_NARROW:
+		return lab_narrow(lf, vma);
 	case PFNLAB_MODE_TWO:
 		half = pages / 2;
 		err = remap_pfn_range(vma, vma->vm_start, lab_pfn(lf, vma, 0),
@@ -141,11 +206,7 @@ static int do_zapvma(unsigned long addr, unsigned long bytes)
 	vma = find_vma(current->mm, addr);
 	if (vma && vma->vm_start <= addr && addr + bytes <= vma->vm_end &&
 	    vma->vm_flags & VM_PFNMAP) {
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0)
-		zap_special_vma_range(vma, addr, bytes);
-#else
-		zap_vma_ptes(vma, addr, bytes);
-#endif
+		lab_zap(vma, addr, bytes);
 		err = 0;
 	}
 	mmap_write_unlock(current->mm);
@@ -164,6 +225,19 @@ static int do_remap(unsigned long addr, unsigned long bytes, unsigned long pfn,
 		err = remap_pfn_range(vma, addr, pfn, bytes,
 				      with_cache(vma->vm_page_prot, cache));
 	mmap_write_unlock(current->mm);
+	return err;
+}
+
+static int do_insert(unsigned long addr, unsigned long pfn)
+{
+	struct vm_area_struct *vma;
+	int err = -EINVAL;
+
+	mmap_read_lock(current->mm);
+	vma = find_vma(current->mm, addr);
+	if (vma && vma->vm_start <= addr && vma->vm_flags & VM_PFNMAP && vma->vm_flags & VM_SHARED)
+		err = vmf_insert_pfn(vma, addr, pfn) == VM_FAULT_NOPAGE ? 0 : -ENOMEM;
+	mmap_read_unlock(current->mm);
 	return err;
 }
 
@@ -473,9 +547,10 @@ static void walk_vma(struct text *t, struct mm_struct *mm, struct vm_area_struct
 	run_end(t, &r);
 }
 
-static void show_vma(struct text *t, struct vm_area_struct *vma)
+static void show_vma(struct text *t, struct vm_area_struct *vma, char *name, int len)
 {
 	unsigned long ctx = 0, pfn = 0, size = 0;
+	char *path = "";
 	unsigned int refs = 0;
 
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 16, 0)
@@ -486,8 +561,11 @@ static void show_vma(struct text *t, struct vm_area_struct *vma)
 		refs = kref_read(&vma->pfnmap_track_ctx->kref);
 	}
 #endif
-	emit(t, "V %lx %lx %lx %lx %lx %lx %lu %u\n", vma->vm_start, vma->vm_end, vma->vm_pgoff,
-	     (unsigned long)pgprot_val(vma->vm_page_prot), ctx, pfn, size >> PAGE_SHIFT, refs);
+	if (vma->vm_file)
+		path = file_path(vma->vm_file, name, len);
+	emit(t, "V %lx %lx %lx %lx %lx %lx %lu %u %lx %s\n", vma->vm_start, vma->vm_end,
+	     vma->vm_pgoff, (unsigned long)pgprot_val(vma->vm_page_prot), ctx, pfn,
+	     size >> PAGE_SHIFT, refs, (unsigned long)vma->vm_flags, IS_ERR(path) ? "?" : path);
 }
 
 static int do_state(const __u64 *a, __u64 *out)
@@ -497,6 +575,7 @@ static int do_state(const __u64 *a, __u64 *out)
 	struct vm_area_struct *vma;
 	struct mm_struct *mm;
 	unsigned long addr = a[1];
+	char name[256];
 	struct pid *pid;
 	int err = 0;
 
@@ -509,7 +588,7 @@ static int do_state(const __u64 *a, __u64 *out)
 	put_task_struct(task);
 	if (!mm)
 		return -ESRCH;
-	t.buf = vzalloc(t.size);
+	t.buf = kvmalloc(t.size, GFP_KERNEL);
 	if (!t.buf) {
 		err = -ENOMEM;
 		goto out_mm;
@@ -520,7 +599,7 @@ static int do_state(const __u64 *a, __u64 *out)
 		goto out_buf;
 	}
 	while ((vma = find_vma(mm, addr)) && vma->vm_start < a[2]) {
-		show_vma(&t, vma);
+		show_vma(&t, vma, name, sizeof(name));
 		walk_vma(&t, mm, vma);
 		addr = vma->vm_end;
 	}
@@ -529,7 +608,7 @@ static int do_state(const __u64 *a, __u64 *out)
 		err = -EFAULT;
 	*out = t.len;
 out_buf:
-	vfree(t.buf);
+	kvfree(t.buf);
 out_mm:
 	mmput(mm);
 	return err;
@@ -581,6 +660,8 @@ static int lab_dispatch(struct file *file, struct pfnlab_request *q)
 		return 0;
 	case PFNLAB_STATE:
 		return do_state(a, &q->out);
+	case PFNLAB_INSERT:
+		return do_insert(a[0], a[1]);
 	}
 	return -ENOTTY;
 }

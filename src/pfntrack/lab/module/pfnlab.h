@@ -37,6 +37,7 @@ enum {
 	PFNLAB_FAIL,		/* nth, value, vma address, how to match; name */
 	PFNLAB_UNFAIL,		/* out: how often it fired */
 	PFNLAB_STATE,		/* pid, first address, last address, buffer, size; out: bytes */
+	PFNLAB_INSERT,		/* address, pfn */
 };
 
 /* How a file of the driver maps its pages. */
@@ -45,6 +46,10 @@ enum {
 	PFNLAB_MODE_TWO,	/* two of them, one per half */
 	PFNLAB_MODE_FAULT,	/* each page when it is touched */
 	PFNLAB_MODE_FAULT_ALL,	/* everything at the first touch */
+	PFNLAB_MODE_PAGEWISE,	/* one remap_pfn_range() per page */
+	PFNLAB_MODE_NARROW,	/* the same, the VMA narrowed to each page meanwhile */
+	PFNLAB_MODE_OPEN_ZAPS,	/* one remap_pfn_range(); a VMA that is opened is zapped */
+	PFNLAB_MODE_FAILS,	/* one remap_pfn_range(), then mmap fails */
 };
 
 /* Cache modes, in the order in which the kernel numbers them. */
