@@ -76,7 +76,7 @@ def mmap_region(step: Step, mm: Mm, vma: Vma) -> int:
     """Make room, let the driver map, and free what was there before or after it."""
     error, old = gather(step, mm, vma.start, vma.end)
     if error:
-        return -errno.ENOMEM if error == -errno.ENOMEM else error
+        return error
     old = detach(step, mm, old)
     prepared = step.quirks.devmem_prepares and vma.file is not None and vma.file.kind == "devmem"
     frees_last = step.quirks.mmap_frees_last and not prepared
