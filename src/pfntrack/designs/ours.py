@@ -82,12 +82,12 @@ class Ours(Design):
             return -errno.EINVAL, cache, vma
         if step.fails("pfnmap_track_ctx_alloc"):
             return -errno.ENOMEM, cache, vma
-        before, tracks = step.phys, True
+        before, tracks = step.phys, pages > 0
         if whole(vma, at, pages):
             _drop(step, here)
             error, cache = self.reserve(step, COUNTED, pfn, pages, cache)
         else:
-            tracks = self.follows_entries
+            tracks = tracks and self.follows_entries
             error, cache = self.lookup_range(step, pfn, pages, cache)
         if error:
             step.phys = before

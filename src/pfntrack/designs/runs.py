@@ -2,7 +2,7 @@
 
 A run is `[first, end)` pfns of one type with the number of mappings that hold
 them. Runs are disjoint and sorted; neighbours that are alike are one. They are
-kept in `Physical.tracking` and shown in the tree as one entry per run, behind
+kept in `Physical.tracking` and shown in the tree as one entry per run, before
 kernel entries of equal start. A kernel would put the count into `struct
 memtype` and have one structure.
 """
@@ -15,7 +15,7 @@ import attrs
 
 from pfntrack.mm.step import Step, TrackContext
 from pfntrack.pat.cachemode import CacheMode
-from pfntrack.pat.memtype_interval import Memtype, insert
+from pfntrack.pat.memtype_interval import Memtype, Tree, insert
 from pfntrack.pat.physical import Physical
 from pfntrack.pat.ram import PAGE_SHIFT
 
@@ -72,10 +72,12 @@ def counted(runs: Runs, first: int, end: int, change: int, kind: CacheMode) -> R
 
 def store(step: Step, runs: Runs) -> None:
     """Keep `runs`, and let the tree show them."""
-    tree = tuple(entry for entry in step.phys.tree if entry.owner != COUNTED)
-    for run in runs:
-        start, end = run.first << PAGE_SHIFT, run.end << PAGE_SHIFT
-        tree = insert(tree, Memtype(start, end, run.type, COUNTED))
+    tree: Tree = tuple(
+        Memtype(run.first << PAGE_SHIFT, run.end << PAGE_SHIFT, run.type, COUNTED) for run in runs
+    )
+    for entry in step.phys.tree:
+        if entry.owner != COUNTED:
+            tree = insert(tree, entry)
     step.phys = attrs.evolve(step.phys, tracking=runs or None, tree=tree)
 
 

@@ -1,0 +1,81 @@
+"""All designs on the whole scenario library."""
+
+# ruff: noqa: SIM300 - expected values come first
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+
+from pfntrack.check.run import Run, run_scenario
+from pfntrack.designs import DESIGNS
+from pfntrack.releases import release_with
+from pfntrack.scenario import find, library
+
+# What each design breaks somewhere in the library.
+BREAKS = {
+    "vm-pat-2012": "I1 I2 I3 I4 I5 I6 I7 I9 I10 tight",
+    "vm-pat-2015": "I1 I2 I3 I4 I5 I6 I7 I9 I10 tight",
+    "interval-tree-off-by-one": "I1 I2 I3 I4 I5 I6 I7 I9 I10 tight",
+    "vm-pat-5.10": "I1 I2 I3 I4 I5 I6 I7 I9 I10 tight",
+    "vm-pat-2023": "I1 I2 I3 I4 I5 I6 I7 I9 I10 tight",
+    "vm-pat-2024": "I1 I2 I3 I4 I5 I6 I7 I9 I10 tight",
+    "vm-pat-fork-window": "I1 I2 I3 I4 I5 I6 I7 tight",
+    "vm-pat": "I1 I2 I3 I4 I5 I6 I7 tight",
+    "untrack-at-unmap": "I1 I3 I4 I6 I7 tight",
+    "pfn-per-vma": "I1 I2 I3 I4 I6 I7 tight",
+    "driver-hook": "I1 I2 I3 I4 I6 I7 tight",
+    "side-table": "I2 I7 tight",
+    "forbid-partial-unmap": "I1 I2 I3 I4 I6",
+    "caller-managed": "I2 I5 I6 I7 tight",
+    "split-reservation": "I1 I2 I4 I5 I6 I7 tight",
+    "counted-tree": "I2 I4",
+    "track-context": "I6 I7 tight",
+    "ours-at-unmap": "",
+    "ours": "",
+}
+# The kernel's own release of the last page of memory fails whatever the tracking is.
+NOT_TRACKING = "last-page-of-memory"
+
+
+@cache
+def runs(design: str) -> list[Run]:
+    """The library under one design."""
+    release = release_with(design)
+    return [run_scenario(find(name), release) for name in library() if name != NOT_TRACKING]
+
+
+def test_every_design_is_listed() -> None:
+    """The table below knows all designs, and each is described and priced."""
+    assert sorted(BREAKS) == sorted(DESIGNS)
+    for name, design in DESIGNS.items():
+        assert name == design.name == release_with(name).design.name
+        assert design.summary
+        assert design.cost.idea
+
+
+@pytest.mark.parametrize("design", BREAKS)
+def test_library(design: str) -> None:
+    """Every program runs to its end, and just the known properties break."""
+    found = frozenset().union(*(run.broken for run in runs(design)))
+    assert set(BREAKS[design].split()) == found
+
+
+@pytest.mark.parametrize("design", BREAKS)
+def test_nothing_stays_behind(design: str) -> None:
+    """When all processes are gone no design remembers anything."""
+    release = release_with(design)
+    for run in runs(design):
+        assert release.design is DESIGNS[design] or release.design == DESIGNS[design]
+        assert () == run.leaked.contexts
+        assert () == run.leaked.processes
+
+
+@pytest.mark.parametrize("design", ["ours", "ours-at-unmap"])
+@pytest.mark.parametrize("other", ["vm-pat", "track-context"])
+def test_ours_refuses_nothing(design: str, other: str) -> None:
+    """Whatever 6.12 or 7.3 allows, ours allows too."""
+    for mine, theirs in zip(runs(design), runs(other), strict=True):
+        for step, reference in zip(mine.steps, theirs.steps, strict=True):
+            assert not step.result.ret < 0 <= reference.result.ret, (mine.scenario.name, step.text)
