@@ -43,7 +43,8 @@ def generic_access_phys(step: Step, run: pagetable.PteRun) -> Result:
             step.warn_once("__ioremap_caller", "ioremap.c", "__ioremap_caller", "ioremap_prot")
         return _EIO
     start = run.pfn << PAGE_SHIFT
-    if pat_pagerange_is_ram(step.machine.ram, start, start + PAGE_SIZE) != NOT_RAM:
+    is_ram = pat_pagerange_is_ram(step.machine.ram, start, start + PAGE_SIZE) != NOT_RAM
+    if is_ram and not step.quirks.access_warns:
         return _EIO
     if not ioremap(step, "access", start, start + PAGE_SIZE, run.cache):
         return _EIO

@@ -19,7 +19,7 @@ from pfntrack.mm.step import Step
 from pfntrack.mm.truncate import Span, unmap_mapping_range
 from pfntrack.pat.cachemode import CacheMode
 from pfntrack.pat.context import Context
-from pfntrack.pat.events import IoremapError, IoremapReserveFailed, Log
+from pfntrack.pat.events import IoremapError, IoremapReserveFailed, Warn
 from pfntrack.pat.memtype import (
     is_new_memtype_allowed,
     memtype_free,
@@ -37,7 +37,8 @@ def ioremap(ctx: Context, key: str, start: int, end: int, cache: CacheMode) -> b
     """Map `[start, end)` for the kernel; False is the NULL that callers see."""
     start, end = start & -PAGE_SIZE, -(-end // PAGE_SIZE) * PAGE_SIZE
     if pat_pagerange_is_ram(ctx.machine.ram, start, end) != NOT_RAM:
-        ctx.emit(Log(f"ioremap on RAM at {start:#018x} - {end - 1:#018x}"))
+        message = f"ioremap on RAM at {start:#018x} - {end - 1:#018x}"
+        ctx.emit(Warn("ioremap.c", ("__ioremap_caller",), message))
         return False
     cache = ctx.machine.layout.granted(cache)
     error, granted = memtype_reserve(ctx, start, end, cache)

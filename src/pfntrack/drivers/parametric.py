@@ -46,6 +46,8 @@ class Parametric(Driver):
             return self._narrow(step, mm, vma)
         pfn = self._pfn(vma) - vma.start
         for at, pages in _calls(file, vma):
+            if pages <= 0 or at + pages > vma.end:
+                return -errno.EINVAL, vma
             error, vma = remap_pfn_range(step, mm, vma, at, pfn + at, pages, vma.prot)
             if error:
                 return error, vma

@@ -124,8 +124,8 @@ def _zap_vma(step: Step, mm: Mm, op: ops.ZapVma, _file: File | None) -> Result:
 def _remap(step: Step, mm: Mm, op: ops.Remap, _file: File | None) -> Result:
     step.mmap_lock = Lock.WRITE
     vma = mm.find(op.at)
-    if vma is None:
-        return errno_result(-errno.EINVAL)
+    if vma is None or op.at + op.pages > vma.end:
+        return errno_result(-errno.EINVAL)  # the driver checks; the kernel does not
     pfn = window_of(step.machine, op.window).pfn + op.off
     cache = step.machine.layout.granted(op.cache)
     error, _ = remap_pfn_range(step, mm, vma, op.at, pfn, op.pages, cache)
