@@ -45,6 +45,8 @@ def audit(evidence: Evidence) -> Audit:
     seen: Counter[str] = Counter()
     for finding in _all(evidence, people, owners, exits):
         seen[finding.code] += 1
+        if finding is _UNLISTED:
+            continue
         if seen[finding.code] <= MAX_PER_CODE:
             kept.append(finding)
     kept.sort(key=lambda f: (-SEVERITIES.index(f.severity), f.code, f.where or (0, 0), f.pids))
@@ -69,7 +71,14 @@ def _all(
 
 def _leaks(evidence: Evidence, owners: Ownership) -> Iterator[Finding]:
     """Reservations that nobody holds, or that their holders' releases will not fit."""
+    seen: Counter[Standing] = Counter()
     for row, held in zip(evidence.state.reservations, owners.holdings, strict=True):
+        if held.standing not in _LEAKS:
+            continue
+        seen[held.standing] += 1
+        if seen[held.standing] > MAX_PER_CODE:
+            yield _UNLISTED
+            continue
         span = span_text(row.start, row.end)
         where, kind = (row.start, row.end), row.type.cattr
         basis: tuple[str, ...]
@@ -167,3 +176,6 @@ def _undecided(evidence: Evidence, people: Sequence[User], exits: Forecast) -> I
 
 
 _UNCOUNTED = ("5.10", "6.1")
+_LEAKS = (Standing.STALE, Standing.SUSPECTED, Standing.PIECES)
+# Stands for a finding that is only counted: building a million of them takes seconds.
+_UNLISTED = Finding("", "info", "possible", "", ())

@@ -173,7 +173,23 @@ class _Match:
                 groups[span].append(user)
         for span, partners in groups.items():
             self._share(left[span], partners)
+        self._maybe([span for span in left if span not in groups], left)
         return [user for user in lone if user.tracked]
+
+    def _maybe(self, empty: list[Range], left: dict[Range, list[int]]) -> None:
+        """Entries without a VMA of their own, but with VMAs inside that could be their pieces."""
+        inside = [u for u in self.people if u.phys is not None and u.tracked is not False]
+        index = Intervals([u.phys for u in inside if u.phys is not None]) if empty else None
+        for span in empty:
+            found = []
+            for at in index.overlapping(*span) if index else ():
+                phys = inside[at].phys
+                if phys is not None and span[0] <= phys[0] and phys[1] <= span[1]:
+                    found.append(inside[at])
+                if len(found) >= MAX_PARTNERS:
+                    break
+            for at in left[span] if found else ():
+                self.found[at] = Holding(Standing.OWNED, "possible", tuple(found))
 
     def _around(self, index: Intervals, ranges: list[Range], phys: Range) -> Range | None:
         """The smallest left-over entry that contains the range."""

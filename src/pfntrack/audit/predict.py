@@ -71,10 +71,19 @@ class _Replay:
                     self.held[pid].append(number)
 
     def run(self) -> Forecast:
-        spans: list[Range] = [(row.start, row.end) for row in self.rows]
+        edges = {
+            edge
+            for users in self.by_pid.values()
+            for user in users
+            if user.phys is not None and _untracks(user)
+            for edge in user.phys
+        }
+        spans: dict[int, Range] = {
+            number: (row.start, row.end) for number, row in enumerate(self.rows) if row.end in edges
+        }
         # Among equal entries those of user mappings go first: what is left
         # then belongs to the one who is still there.
-        order = sorted(range(len(spans)), key=lambda at: _rank(self.holdings[at]))
+        order = sorted(spans, key=lambda at: _rank(self.holdings[at]))
         end_match = self.evidence.release is not None and self.evidence.release.pat.end_match
         tree = ReplayTree(spans, order, end_match=end_match)
         exits = []
@@ -83,25 +92,28 @@ class _Replay:
             exits.append(self._one(tree, pid, log))
             tree.rollback()
         lines = [line for pid in sorted(self.by_pid) for line in self._exit(tree, pid)]
-        if self.evidence.contexts:
-            self._drop_contexts(tree, set(self.by_pid))
-        left = [
-            (span[0], span[1], self.rows[number].type)
-            for number, span in enumerate(tree.spans)
-            if span is not None and self._orphan(number)
-        ]
+        left = []
+        for number, row in enumerate(self.rows):
+            if not self._orphan(number):
+                continue
+            span = tree.spans.get(number, (row.start, row.end))
+            if span is not None:
+                left.append((span[0], span[1], row.type))
         return Forecast(True, tuple(sorted(left)), tuple(lines), tuple(exits))
 
     def _orphan(self, number: int) -> bool:
         """Without owner once every process is gone, as far as all readings agree."""
         holding = self.holdings[number]
-        row = self.rows[number]
-        fewest, _ = self.evidence.varying.get((row.start, row.end, row.type.cattr), (1, 1))
         if holding.standing in _ORPHANS:
             return True
-        if fewest == 0:
+        if holding.area is not None or holding.standing not in _OURS:
             return False
-        return holding.area is None and holding.standing in _OURS
+        if self.evidence.contexts:
+            # The last VMA of the context takes the entry with it.
+            return False
+        row = self.rows[number]
+        fewest, _ = self.evidence.varying.get((row.start, row.end, row.type.cattr), (1, 1))
+        return fewest > 0
 
     def _exit(self, tree: ReplayTree, pid: int) -> list[str]:
         """Untrack the VMAs of one process; returns log lines."""
@@ -134,17 +146,13 @@ class _Replay:
         gone = Counter(span for number, span in tree.touched() if tree.spans[number] is None)
         left = []
         for number in alone:
-            span, row = tree.spans[number], self.rows[number]
+            row = self.rows[number]
+            span = tree.spans.get(number, (row.start, row.end))
             if gone[row.start, row.end]:
                 gone[row.start, row.end] -= 1
             elif span is not None:
                 left.append((span[0], span[1], row.type))
         return left
-
-    def _drop_contexts(self, tree: ReplayTree, gone: set[int]) -> None:
-        for number, holding in enumerate(self.holdings):
-            if holding.standing is Standing.OWNED and holding.users and holding.pids <= gone:
-                tree.spans[number] = None
 
 
 def _untracks(user: User) -> bool:

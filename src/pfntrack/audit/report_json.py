@@ -59,25 +59,28 @@ def write(audit: Audit) -> Iterator[str]:
     yield "{\n" + ",\n".join(f" {json.dumps(key)}: {json.dumps(head[key])}" for key in head)
     shared = evidence.contexts
     pairs = zip(state.reservations, audit.owners.holdings, strict=True)
-    yield from _array("reservations", (_reservation(r, h, shared=shared) for r, h in pairs))
-    yield from _array("unstable", (_varying(row, span) for row, span in evidence.varying.items()))
-    yield from _array("mappings", (_mapping(audit, user) for user in audit.users))
-    yield from _array("findings", map(_finding, audit.findings))
+    yield from _array("reservations", _reservations(pairs, shared=shared))
+    varying = evidence.varying.items()
+    yield from _array("unstable", (_encode(_varying(row, span)) for row, span in varying))
+    yield from _array("mappings", (_encode(_mapping(audit, user)) for user in audit.users))
+    yield from _array("findings", (_encode(_finding(made)) for made in audit.findings))
     yield f',\n "findings_dropped": {audit.dropped},\n "predicted": {{\n'
     made = audit.forecast
     yield f'  "decidable": {json.dumps(made.decidable)},\n  "log": {json.dumps(list(made.log))}'
-    yield from _array("all", map(_left, made.everyone), "  ")
+    yield from _array("all", (_encode(_left(left)) for left in made.everyone), "  ")
     yield from _array(
         "processes",
         (
-            {
-                "pid": one.pid,
-                "comm": one.comm,
-                "ranges": [_left(left) for left in one.ranges],
-                "log": list(one.log),
-                "frees": one.frees,
-                "undecidable_mappings": one.unknown,
-            }
+            _encode(
+                {
+                    "pid": one.pid,
+                    "comm": one.comm,
+                    "ranges": [_left(left) for left in one.ranges],
+                    "log": list(one.log),
+                    "frees": one.frees,
+                    "undecidable_mappings": one.unknown,
+                }
+            )
             for one in made.processes
         ),
         "  ",
@@ -85,25 +88,36 @@ def write(audit: Audit) -> Iterator[str]:
     yield "\n }\n}\n"
 
 
-def _array(name: str, values: Iterable[Json], margin: str = " ") -> Iterator[str]:
+_encode = json.JSONEncoder().encode
+
+
+def _array(name: str, values: Iterable[str], margin: str = " ") -> Iterator[str]:
     yield f',\n{margin}"{name}": ['
-    encode = json.JSONEncoder().encode
     glue = f"\n{margin} "
     for value in values:
-        yield glue + encode(value)
+        yield glue + value
         glue = f",\n{margin} "
     yield "]"
 
 
-def _reservation(row: Reservation, held: Holding, *, shared: bool) -> Json:
+def _reservations(pairs: Iterable[tuple[Reservation, Holding]], *, shared: bool) -> Iterator[str]:
+    """One object each; what holders without a VMA have in common is encoded once."""
+    tails: dict[tuple[str, str, str], str] = {}
+    for row, held in pairs:
+        if held.users:
+            tail = _encode(_held(held, shared=shared))
+        else:
+            key = (held.standing.value, held.note, held.area.owner if held.area else "")
+            tail = tails.get(key) or tails.setdefault(key, _encode(_held(held, shared=shared)))
+        yield f'{{"start": {row.start}, "end": {row.end}, "type": "{row.type.cattr}", {tail[1:]}'
+
+
+def _held(held: Holding, *, shared: bool) -> Json:
     owners: list[Json] = []
     if held.area is not None:
         owners.append({"kind": "ioremap", "caller": held.area.owner})
     owners += [_user(user) for user in held.users]
     return {
-        "start": row.start,
-        "end": row.end,
-        "type": row.type.cattr,
         "owner": holders(held, shared=shared),
         "state": held.standing.value,
         "sure": held.sure,

@@ -9,23 +9,29 @@ end match shrinks them.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 
 from pfntrack.audit.intervals import Range
 
 
 class ReplayTree:
-    """Reservations by number; `spans[n]` is the current range of entry n, None once freed."""
+    """Reservations by number; `spans[n]` is the current range of entry n, None once freed.
 
-    def __init__(self, spans: Sequence[Range], order: Iterable[int], *, end_match: bool) -> None:
+    Only entries that some release can reach need to be in it: those that end
+    where a release begins or ends.
+    """
+
+    def __init__(
+        self, spans: Mapping[int, Range], order: Iterable[int], *, end_match: bool
+    ) -> None:
         """`order` is the order in which equal entries are taken; it decides nothing else."""
-        self.spans: list[Range | None] = list(spans)
+        self.spans: dict[int, Range | None] = dict(spans)
         self._end_match = end_match
         self._exact: dict[Range, list[int]] = {}
         self._ends: dict[int, list[tuple[int, int, int]]] = {}
         self._undo: list[tuple[int, Range]] = []
         self._rank = 0
-        self._ranks = [0] * len(spans)
+        self._ranks: dict[int, int] = {}
         for number in order:
             span = spans[number]
             self._exact.setdefault(span, []).append(number)
