@@ -3,7 +3,6 @@
 Every row is one release within one set of bounds. The searches must agree on
 states, transitions and verdicts before any time is shown.
 """
-# ruff: noqa: T201
 
 from __future__ import annotations
 

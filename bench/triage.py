@@ -1,6 +1,6 @@
 """Throughput of the triage on an ordinary kernel log, beside `grep -c x86/PAT` in the same run.
 
-    python tests/field/bench_triage.py [MIB]
+    python -m bench triage [MIB]
 
 Prints both rates and their ratio. Counts are checked before times are printed. Never a test.
 """
@@ -28,6 +28,7 @@ NOISE = (
 
 
 def _log(path: Path, size: int) -> int:
+    """Write a log of `size` bytes; how many messages of interest are in it."""
     lines = "".join(NOISE[n % 4].format(n % 90_000, n % 7, n % 99) for n in range(20_000))
     hits = 0
     with path.open("w") as out:
@@ -39,7 +40,7 @@ def _log(path: Path, size: int) -> int:
     return hits
 
 
-def main(mib: int) -> int:
+def main(mib: int = 256) -> int:
     """Write the log, run both, compare."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "kernel.log"
@@ -67,7 +68,3 @@ def main(mib: int) -> int:
             f"ratio {ours / grep:.1f}\n"
         )
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 256))
