@@ -179,23 +179,31 @@ HALF = (driver(cache=WC, first=1), [ops.Ioremap("x", "W", 1, 1, WC)])
 ZAPPED = (driver(cache=WC), [ops.ZapVma("A", 0, 4), ops.Ioremap("x", "W", 0, 1, UCM)])
 
 
+COPIED = (driver(cache=WC), [ops.Write("A", 0), ops.Ioremap("x", "W", 0, 1, UCM)])
+
+
 @pytest.mark.parametrize(
-    ("how", "steps", "broken"),
-    [(*ALIAS, {"I5", "I7"}), (*HALF, {"I5", "I7"}), (*ZAPPED, {"I7"})],
-    ids=["inserted", "part", "zapped"],
+    ("how", "steps", "broken", "private"),
+    [
+        (*ALIAS, {"I5", "I7"}, False),
+        (*HALF, {"I5", "I7"}, False),
+        (*ZAPPED, {"I7"}, False),
+        (*COPIED, {"I7"}, True),
+    ],
+    ids=["inserted", "part", "zapped", "copied"],
 )
 def test_what_work_at_faults_and_zaps_buys(
-    how: dict[str, object], steps: Sequence[Op], broken: set[str]
+    how: dict[str, object], steps: Sequence[Op], broken: set[str], private: bool
 ) -> None:
     """Without it there is an alias, or a type is refused though nothing live is in the way."""
     for design in ("track-context", "counted-tree", "ours-at-unmap"):
         lab = ours(design)
-        lab.map(how)
+        lab.map(how, private=private)
         for op in steps:
             lab.do(op)
         assert broken == lab.broken, design
     lab = ours()
-    lab.map(how)
+    lab.map(how, private=private)
     for op in steps:
         lab.do(op)
     assert set() == lab.broken
