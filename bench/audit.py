@@ -6,8 +6,6 @@ the least that any answer costs. Counts are checked before a time is printed.
 Sizes that double show whether the time grows faster than they do.
 """
 
-# ruff: noqa: T201
-
 from __future__ import annotations
 
 import argparse
@@ -17,7 +15,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -114,12 +112,12 @@ def one(reservations: int, vmas: int) -> None:
     )
 
 
-def main() -> int:
+def main(argv: Sequence[str] = ()) -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(prog="python -m bench.audit", description=__doc__)
     parser.add_argument("--reservations", type=int, default=1_000_000)
     parser.add_argument("--vmas", type=int, default=100_000)
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     print("reservations    vmas  merge[s] read[s] judge[s] json[s] total[s] ratio peak[MiB]")
     for part in (4, 2, 1):
         one(args.reservations // part, args.vmas // part)
@@ -127,4 +125,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -129,6 +129,8 @@ class _Match:
 
     def _pieces(self, people: Sequence[User]) -> None:
         """Give entries that no one holds exactly to the VMAs that lie in them."""
+        if not people:
+            return
         left = self._left_by_range()
         ranges = list(left)
         index = Intervals(ranges)
@@ -230,17 +232,13 @@ class _Match:
         hidden = [u for u in self.people if u.phys is None and u.tracked is not False]
         sizes = {user.size for user in hidden}
         least = min(sizes, default=0)
-        seen: dict[Row, int] = defaultdict(int)
+        unsteady = self._unsteady()
         for at, row in enumerate(self.rows):
-            known = (row.start, row.end, row.type.cattr)
             if self.found[at] is not None:
-                seen[known] += known in evidence.varying
                 continue
             size = row.end - row.start
             fits = hidden and (size in sizes if evidence.vm_pat else size >= least)
-            steady = known not in evidence.varying or seen[known] < evidence.varying[known][0]
-            seen[known] += 1
-            if not steady:
+            if at in unsteady:
                 held = Holding(Standing.UNSTABLE, "possible", note="not in every reading")
             elif fits:
                 held = Holding(
@@ -252,6 +250,22 @@ class _Match:
             else:
                 held = self._unowned(row, lines, places)
             self.found[at] = held
+
+    def _unsteady(self) -> set[int]:
+        """Rows beyond the number that every reading has; rows with an owner count first."""
+        varying = self.evidence.varying
+        if not varying:
+            return set()
+        seen: dict[Row, int] = defaultdict(int)
+        found = set()
+        known = [(row.start, row.end, row.type.cattr) for row in self.rows]
+        for at in sorted(range(len(known)), key=lambda at: self.found[at] is None):
+            key = known[at]
+            if key in varying:
+                seen[key] += 1
+                if seen[key] > varying[key][0]:
+                    found.add(at)
+        return found
 
     def _unowned(self, row: Reservation, lines: Disjoint, places: _Places) -> Holding:
         driver, bare, bound = places.at(row.start, row.end)
@@ -291,6 +305,8 @@ class _Places:
 
     def at(self, start: int, end: int) -> tuple[str, bool, bool]:
         """Words, whether such drivers reserve without mapping, whether one is bound."""
+        if not self._bars and not self._pmem:
+            return "", False, False
         if self._pmem.touches(start, end):
             return "persistent memory (memremap_pages)", True, True
         for at in self._index.overlapping(start, end):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,7 +38,16 @@ class Processes:
 
 def file_kind(vma: VmaState) -> str:
     """`devmem`, `pci`, `vfio` or `other`: what kind of file the VMA maps."""
-    name = vma.file
+    return _kind(vma.file)
+
+
+def asked_type(vma: VmaState) -> CacheMode | None:
+    """The type that the mapping asked for, where the file alone decides it."""
+    return file_type(vma.file)
+
+
+@functools.lru_cache(maxsize=4096)
+def _kind(name: str) -> str:
     if name == "/dev/mem":
         return "devmem"
     if (name.startswith("/sys/") and _PCI_FILE.search(name)) or name.startswith("/proc/bus/pci/"):
@@ -47,12 +57,13 @@ def file_kind(vma: VmaState) -> str:
     return "other"
 
 
-def asked_type(vma: VmaState) -> CacheMode | None:
-    """The type that the mapping asked for, where the file alone decides it."""
-    match = _PCI_FILE.search(vma.file) if vma.file.startswith("/sys/") else None
+@functools.lru_cache(maxsize=4096)
+def file_type(name: str) -> CacheMode | None:
+    """The same for a file name."""
+    match = _PCI_FILE.search(name) if name.startswith("/sys/") else None
     if match:
         return CacheMode.WC if match[2] else CacheMode.UC_MINUS
-    return CacheMode.UC_MINUS if file_kind(vma) == "vfio" else None
+    return CacheMode.UC_MINUS if _kind(name) == "vfio" else None
 
 
 def load(folder: Path) -> Processes:
@@ -101,35 +112,46 @@ def _vmas(path: Path) -> tuple[list[VmaState], dict[int, int]]:
             elif match[6] is not None:
                 anonymous = int(match[6]) << 10
             elif header is not None:
-                flags = match[7].split()
-                vma = _vma(header, " ".join(flags))
-                if vma is not None and ("pf" in flags or "mm" in flags):
+                flags, wanted, tracked = _flags(match[7])
+                vma = _vma(header, flags, tracked=tracked) if wanted else None
+                if vma is not None:
                     vmas.append(vma)
                     if anonymous is not None:
                         counted[vma.start] = anonymous
                 header = None
         return vmas, counted
     for match in _MAPS.finditer(read(path / "maps") or ""):
-        vma = _vma(match, "")
+        vma = _vma(match, "", tracked=False)
         if vma is not None and file_kind(vma) != "other":
             vmas.append(vma)
     return vmas, counted
 
 
-def _vma(match: re.Match[str], flags: str) -> VmaState | None:
+@functools.lru_cache(maxsize=4096)
+def _flags(line: str) -> tuple[str, bool, bool]:
+    """The flags of a VmFlags line, whether it is a mapping of interest, whether tracked."""
+    flags = line.split()
+    return " ".join(flags), "pf" in flags or "mm" in flags, "ar" in flags
+
+
+@functools.lru_cache(maxsize=4096)
+def _file(name: str) -> str:
+    return printable(name).strip().removesuffix(" (deleted)")
+
+
+def _vma(match: re.Match[str], flags: str, *, tracked: bool) -> VmaState | None:
     start, end = int(match[1], 16), int(match[2], 16)
-    name = printable(match[5]).strip().removesuffix(" (deleted)")
+    name = _file(match[5])
     if start >= end or (start | end) & 0xFFF or name.startswith(("[vvar", "[vdso", "[vsyscall")):
         return None
-    made = VmaState(
+    return VmaState(
         start=start >> PAGE_SHIFT,
         end=end >> PAGE_SHIFT,
         permissions=match[3],
         flags=flags,
         pgoff=int(match[4], 16) >> PAGE_SHIFT,
         file=name,
-        tracked="ar" in flags.split(),
+        tracked=tracked,
         context=None,
-        prot=CacheMode.UC_MINUS,
+        prot=file_type(name) or CacheMode.UC_MINUS,
     )
-    return attrs.evolve(made, prot=asked_type(made) or CacheMode.UC_MINUS)

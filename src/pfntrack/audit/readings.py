@@ -68,7 +68,7 @@ def _reading(folder: Path, name: str) -> str | None:
 
 
 def _varying(rows: list[Row], main: str, texts: list[str]) -> dict[Row, tuple[int, int]]:
-    others = {text.strip() for text in texts} - {main.strip()}
+    others = {text for text in texts if text != main and text.strip() != main.strip()}
     if not others:
         return {}
     low = Counter(rows)

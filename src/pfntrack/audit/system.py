@@ -16,8 +16,8 @@ from pfntrack.state import KernelMapping
 
 GUARD = 4096
 _AREA = re.compile(
-    r"^0x\S{1,32}-0x\S{1,32} +(\d{1,16}) (\S{1,200}?)(?:\+0x[0-9a-f]+/0x[0-9a-f]+)?"
-    r"(?: \[(\S{1,64})\])? [^\n]{0,200}?\bphys=0x([0-9a-f]{1,16}) ioremap",
+    r"^0x\S+-0x\S+ +(\d{1,16}) (\S+)(?: \[([^\]\n ]+)[^\]\n]*\])?(?: pages=\d+)?"
+    r" phys=0x([0-9a-f]{1,16}) ioremap",
     re.MULTILINE,
 )
 _REG = re.compile(
@@ -44,11 +44,16 @@ def areas(text: str) -> tuple[KernelMapping, ...]:
     the state's confidence says so.
     """
     found = []
+    names: dict[tuple[str, str], str] = {}
     for size, caller, module, phys in _AREA.findall(text):
         start, length = int(phys, 16), int(size) - GUARD
         if length > 0:
-            owner = f"{caller} [{module}]" if module else caller
-            found.append(KernelMapping(printable(owner), start, start + length, CacheMode.UC_MINUS))
+            owner = names.get((caller, module))
+            if owner is None:
+                owner = printable(caller.partition("+0x")[0])
+                owner = f"{owner} [{printable(module)}]" if module else owner
+                names[caller, module] = owner
+            found.append(KernelMapping(owner, start, start + length, CacheMode.UC_MINUS))
     return tuple(found)
 
 
