@@ -81,7 +81,7 @@ def tracking(evidence: Evidence, people: Sequence[User], cover: Cover) -> Iterat
                     f"{user} lost its tracking; {span_text(start, end)} is still mapped, {words}",
                     ("smaps VmFlags (no ar)", basis, "pat_memtype_list"),
                     (start, end),
-                    user.asked.cattr if user.asked else None,
+                    user.asked.cattr if user.asked is not None else None,
                     (user.pid,),
                 )
         elif user.tracked and user.kind != "vfio":
@@ -156,14 +156,15 @@ def aliases(evidence: Evidence, people: Sequence[User], cover: Cover) -> Iterato
                 yield _alias(start, end, f"reserved {kind.cattr} and {row.type.cattr}", "certain")
         if row.type not in latest or rows[latest[row.type]].end < row.end:
             latest[row.type] = at
-    loose = [u for u in people if has_lost_tracking(evidence, u) and u.asked is not None]
+    loose = [u for u in people if has_lost_tracking(evidence, u)]
     index = Intervals([(row.start, row.end) for row in rows]) if loose else None
     for user in loose:
         for part in cover.mapped(user):
             for at in index.overlapping(*part) if index else ():
                 start, end = max(part[0], rows[at].start), min(part[1], rows[at].end)
-                if user.asked and differ(evidence, start, end, user.asked, rows[at].type):
-                    words = f"{user} maps {user.asked.cattr}, reserved {rows[at].type.cattr}"
+                kind = user.asked
+                if kind is not None and differ(evidence, start, end, kind, rows[at].type):
+                    words = f"{user} maps {kind.cattr}, reserved {rows[at].type.cattr}"
                     yield _alias(start, end, words, "possible", user.pid)
                     break
 

@@ -61,6 +61,12 @@ class _Replay:
         self.rows = evidence.state.reservations
         self.holdings = owners.holdings
         self.untracked = Untracked(evidence)
+        # Seen while the list was changing and in no reading of it: nothing is known of these.
+        self.passing = {
+            user
+            for user in owners.lone_users
+            if user.phys is not None and owners.moving.touches(*user.phys)
+        }
         self.by_pid: dict[int, list[User]] = defaultdict(list)
         for user in people:
             self.by_pid[user.pid].append(user)
@@ -121,7 +127,7 @@ class _Replay:
             return []
         log = []
         for user in self.by_pid[pid]:
-            if user.phys is None or not _untracks(user):
+            if user.phys is None or not _untracks(user) or user in self.passing:
                 continue
             start, end = user.phys
             if not self.untracked(start, end) and tree.release(start, end) is None:

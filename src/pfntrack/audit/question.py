@@ -44,7 +44,7 @@ def parse_range(text: str) -> tuple[int, int]:
 
 def parse_type(text: str) -> CacheMode:
     """A type by the kernel's name or by its short name."""
-    found = BY_CATTR.get(text) or BY_SHORT.get(text.upper())
+    found = BY_CATTR.get(text, BY_SHORT.get(text.upper()))
     if found is None:
         raise InputFormatError(f"--type {text!r}: expected one of {', '.join(BY_CATTR)}")
     return found
