@@ -162,9 +162,9 @@ def aliases(evidence: Evidence, people: Sequence[User], cover: Cover) -> Iterato
         for part in cover.mapped(user):
             for at in index.overlapping(*part) if index else ():
                 start, end = max(part[0], rows[at].start), min(part[1], rows[at].end)
-                kind = user.asked
-                if kind is not None and differ(evidence, start, end, kind, rows[at].type):
-                    words = f"{user} maps {kind.cattr}, reserved {rows[at].type.cattr}"
+                asked = user.asked
+                if asked is not None and differ(evidence, start, end, asked, rows[at].type):
+                    words = f"{user} maps {asked.cattr}, reserved {rows[at].type.cattr}"
                     yield _alias(start, end, words, "possible", user.pid)
                     break
 
