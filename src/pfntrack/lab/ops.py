@@ -62,6 +62,8 @@ _MODES = {
     "remap_then_fail": 7,
 }
 _MATCH_ALL, _MATCH_ARG, _MATCH_COPY = 0, 1, 2
+_POINTERS = frozenset({"vm_area_dup", "pfnmap_track_ctx_alloc"})
+"""Functions that fail by returning NULL, whatever error a program names."""
 _SLOTS = 16
 """How many ioremaps, and how many pieces of RAM, the module keeps at once."""
 _WRITTEN = 0x5A5A5A5A
@@ -335,7 +337,7 @@ class Translator:
         if op.get("vma_at") is not None:
             entry = op.get("via") == "entry" or op["sym"] == "copy_page_range"
             match = _MATCH_ARG if entry else _MATCH_COPY
-        value = int(op["value"]) & (1 << 64) - 1
+        value = 0 if op["sym"] in _POINTERS else int(op["value"]) & (1 << 64) - 1
         at = _address(op.get("vma_at") or 0)
         return f"request -1 {_FAIL} {op['sym']} {op.get('nth', 1)} {value} {at} {match}"
 

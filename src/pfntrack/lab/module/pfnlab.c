@@ -150,7 +150,9 @@ static int lab_mmap(struct file *file, struct vm_area_struct *vma)
 	unsigned long half;
 	int err;
 
-	if (!lf->pages || vma->vm_pgoff + pages > lf->pages || first + count > pages)
+	/* An empty range would be a BUG in remap_pfn_range(). */
+	if (!lf->pages || vma->vm_pgoff + pages > lf->pages || first >= pages ||
+	    count > pages - first)
 		return -EINVAL;
 	vma->vm_page_prot = with_cache(vma->vm_page_prot, lf->cache);
 	vma->vm_ops = lf->mode == PFNLAB_MODE_OPEN_ZAPS ? &lab_ops_open : &lab_ops_plain;
@@ -168,6 +170,8 @@ static int lab_mmap(struct file *file, struct vm_area_struct *vma)
 		return lab_narrow(lf, vma);
 	case PFNLAB_MODE_TWO:
 		half = pages / 2;
+		if (!half)
+			return -EINVAL;
 		err = remap_pfn_range(vma, vma->vm_start, lab_pfn(lf, vma, 0),
 				      half * PAGE_SIZE, vma->vm_page_prot);
 		if (err)
@@ -177,8 +181,6 @@ static int lab_mmap(struct file *file, struct vm_area_struct *vma)
 				       vma->vm_page_prot);
 	case PFNLAB_MODE_FAULT:
 	case PFNLAB_MODE_FAULT_ALL:
-		if (!(vma->vm_flags & VM_SHARED))
-			return -EINVAL;
 		lab_mark_pfnmap(vma);
 		vma->vm_ops = lf->mode == PFNLAB_MODE_FAULT ? &lab_ops_one : &lab_ops_all;
 		return 0;

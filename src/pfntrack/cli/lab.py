@@ -1,0 +1,250 @@
+"""`pfntrack lab`: scenarios on real kernels in QEMU, and the model beside them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from pfntrack.cli.common import add_json, write_json
+from pfntrack.errors import GuestError
+from pfntrack.lab import formats, fuzz
+from pfntrack.lab.apt import progress
+from pfntrack.lab.build import boot_files
+from pfntrack.lab.conform import LIBRARY, Verdict, conform, gather, outcomes
+from pfntrack.lab.kernels import RELEASES, Kernel, cached_versions, fetch, find
+from pfntrack.lab.qemu import require_tools
+from pfntrack.lab.record import describe
+from pfntrack.lab.show import observed_text, run_of
+from pfntrack.lab.traces import dump
+from pfntrack.releases import release_for
+from pfntrack.report.json_run import run_json
+
+OK, FINDINGS, SKIPPED, GUEST_LOST = 0, 1, 4, 255
+
+HELP = "run scenarios on real kernels in QEMU and compare them with the model"
+DESCRIPTION = """\
+kernels  the kernels that the lab knows, and what is in the cache
+fetch    download kernels and build what their guests need
+run      play one scenario on a kernel and show what was observed, step by step
+record   play scenarios and write traces (format 1)
+conform  play scenarios and compare every step with the model
+fuzz     random programs on model and kernel until they disagree
+
+A kernel is 5.10, 6.1, 6.12 or 7.3 (the newest Debian package of that series,
+checked against Debian's keyring and kept in the cache), or the path of an
+image, which is booted without the driver module.
+
+Exit code 1 for a disagreement, 4 if a program or package that the lab needs is
+missing, 255 if the guest was lost.
+"""
+
+
+class SkippedError(Exception):
+    """The lab cannot work here; the text says what is missing."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    actions.add_parser("kernels", help="list kernels").set_defaults(lab=_kernels)
+    sub = actions.add_parser("fetch", help="download kernels and build their guests")
+    sub.add_argument("kernels", nargs="*", metavar="K", help="5.10, 6.1, ...; all without one")
+    sub.set_defaults(lab=_fetch)
+
+    sub = actions.add_parser("run", help="play one scenario and show what was observed")
+    sub.add_argument("scenario", metavar="SCENARIO", help="a .pfn file or a name of the library")
+    _common(sub)
+    add_json(sub)
+    sub.set_defaults(lab=_run)
+
+    sub = actions.add_parser("record", help="play scenarios and write traces")
+    _files(sub)
+    _common(sub)
+    sub.add_argument("--out", type=Path, required=True, metavar="DIR", help="where traces go")
+    sub.set_defaults(lab=_record)
+
+    sub = actions.add_parser("conform", help="compare every step with the model")
+    _files(sub)
+    _common(sub, several=True)
+    shape = sub.add_mutually_exclusive_group()
+    shape.add_argument("--ktap", action="store_true", help="KTAP instead of text")
+    add_json(sub)
+    sub.add_argument("--junit", type=Path, metavar="FILE", help="also write JUnit's XML")
+    sub.add_argument("--traces", type=Path, metavar="DIR", help="also keep traces that differ")
+    sub.set_defaults(lab=_conform)
+
+    sub = actions.add_parser("fuzz", help="random programs on model and kernel")
+    _common(sub)
+    sub.add_argument("--seed", type=int, default=1, metavar="S", help="where chance begins")
+    sub.add_argument("--steps", type=int, default=20_000, metavar="N", help="how many steps")
+    sub.add_argument("--corpus", type=Path, metavar="DIR", help="where programs are kept")
+    sub.add_argument("--out", type=Path, metavar="DIR", default=Path(), help="where a find goes")
+    sub.set_defaults(lab=_fuzz)
+
+
+def _files(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "files",
+        nargs="*",
+        default=[LIBRARY],
+        metavar="FILE",
+        help="scenarios, programs or traces; 'library' (the default) for the scenarios that "
+        "come with pfntrack",
+    )
+
+
+def _common(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
+    what = "kernels, separated by commas" if several else "the kernel"
+    parser.add_argument("--kernel", required=True, metavar="K", help=what)
+    parser.add_argument("--jobs", type=int, default=1, metavar="J", help="guests at a time")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="only print QEMU's command and the packages"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do it."""
+    try:
+        return int(args.lab(args))
+    except SkippedError as error:
+        print(f"pfntrack: skipped: {error}", file=sys.stderr)
+        return SKIPPED
+
+
+def _prepare(name: str, *, vfio: bool = False) -> Kernel:
+    """A kernel that can be booted here.
+
+    Raises SkippedError: a program or a package is missing.
+    """
+    try:
+        require_tools()
+        kernel = find(name)
+        boot_files(kernel, vfio=vfio)
+    except GuestError as error:
+        raise SkippedError(str(error)) from error
+    return kernel
+
+
+def _dry_run(names: str) -> int:
+    for name in names.split(","):
+        try:
+            print(describe(find(name.strip())))
+        except GuestError as error:
+            raise SkippedError(str(error)) from error
+    return OK
+
+
+def _kernels(_args: argparse.Namespace) -> int:
+    cached = cached_versions()
+    for release in RELEASES:
+        have = [version for version in cached if version.startswith(f"{release.series}.")]
+        state = ", ".join(have) or "not fetched"
+        print(f"{release.series:<6}{release.suite.name:<18}{release.note:<30}{state}")
+    return OK
+
+
+def _fetch(args: argparse.Namespace) -> int:
+    for name in args.kernels or [release.series for release in RELEASES]:
+        try:
+            kernel = fetch(name)
+            for vfio in (False, True):
+                boot_files(kernel, vfio=vfio)
+        except GuestError as error:
+            raise SkippedError(str(error)) from error
+        print(f"{kernel.series}: {kernel.image}")
+    return OK
+
+
+def _run(args: argparse.Namespace) -> int:
+    if args.dry_run:
+        return _dry_run(args.kernel)
+    (plan,) = gather([args.scenario])
+    if plan.reasons:
+        raise SkippedError("; ".join(plan.reasons))
+    kernel = _prepare(args.kernel)
+    (outcome,) = outcomes(kernel, [plan])
+    if outcome.trace is None:
+        raise GuestError(outcome.error)
+    observed = run_of(plan, outcome.trace, release_for(kernel.series))
+    if args.json:
+        write_json(run_json(observed))
+    else:
+        print(observed_text(observed), end="")
+    if outcome.error:
+        print(f"pfntrack: the guest was lost: {outcome.error}", file=sys.stderr)
+        return GUEST_LOST
+    return FINDINGS if observed.broken or observed.unmet else OK
+
+
+def _record(args: argparse.Namespace) -> int:
+    if args.dry_run:
+        return _dry_run(args.kernel)
+    plans = gather(args.files)
+    kernel = _prepare(args.kernel)
+    args.out.mkdir(parents=True, exist_ok=True)
+    for plan in plans:
+        if plan.reasons:
+            progress(f"{plan.scenario.name}: skipped: {'; '.join(plan.reasons)}")
+    status = OK
+    for outcome in outcomes(kernel, plans, jobs=args.jobs):
+        name = outcome.program["name"]
+        if outcome.trace is None:
+            progress(f"{name}: {outcome.error}")
+            status = GUEST_LOST
+            continue
+        (args.out / f"{name}.json").write_text(dump(outcome.trace), encoding="utf-8")
+    return status
+
+
+def _conform(args: argparse.Namespace) -> int:
+    if args.dry_run:
+        return _dry_run(args.kernel)
+    plans = gather(args.files)
+    kernels = [_prepare(name.strip()) for name in args.kernel.split(",")]
+    results = {}
+    for kernel in kernels:
+        release = release_for(kernel.series)
+        verdicts = []
+        for verdict in conform(kernel, plans, release, jobs=args.jobs):
+            verdicts.append(verdict)
+            _tell(verdict, len(verdicts), len(plans))
+            if args.traces and verdict.first and verdict.trace:
+                folder = args.traces / kernel.series
+                folder.mkdir(parents=True, exist_ok=True)
+                (folder / f"{verdict.name}.json").write_text(dump(verdict.trace), encoding="utf-8")
+        results[kernel.series] = release, verdicts
+    if args.junit:
+        args.junit.write_text(formats.junit(results), encoding="utf-8")
+    if args.json:
+        write_json(formats.as_json(results))
+    else:
+        print(formats.ktap(results) if args.ktap else formats.text(results), end="")
+    everything = [each for _, verdicts in results.values() for each in verdicts]
+    if any(each.lost for each in everything):
+        return GUEST_LOST
+    return OK if all(each.agrees or each.skipped for each in everything) else FINDINGS
+
+
+def _tell(verdict: Verdict, done: int, of: int) -> None:
+    if sys.stderr.isatty():
+        print(f"\r\033[K{done}/{of} {verdict.name}", end="", file=sys.stderr)
+        if done == of:
+            print("\r\033[K", end="", file=sys.stderr)
+
+
+def _fuzz(args: argparse.Namespace) -> int:
+    if args.dry_run:
+        return _dry_run(args.kernel)
+    kernel = _prepare(args.kernel)
+    campaign = fuzz.Campaign(
+        kernel, release_for(kernel.series), args.seed, args.steps, args.jobs, args.corpus
+    )
+    found = fuzz.run(campaign, progress)
+    print(found.summary)
+    if found.text:
+        path = args.out / f"{found.name}.pfn"
+        path.write_text(found.text, encoding="utf-8")
+        print(f"\n{found.text}\n{found.why}\nwritten to {path}")
+        return FINDINGS
+    return OK
