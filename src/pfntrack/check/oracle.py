@@ -25,7 +25,8 @@ from pfntrack.releases.world import Outcome, World
 
 def ideal(kernel: Kernel, world: World, op: Op) -> Outcome | None:
     """`op` in the ideal kernel; None if it cannot even be tried there."""
-    release = attrs.evolve(kernel.release, design=VmPat())
+    pat = attrs.evolve(kernel.release.pat, closed_interval=False)
+    release = attrs.evolve(kernel.release, design=VmPat(), pat=pat)
     try:
         return Kernel(release, kernel.machine, explain=False).perform(
             truthful(kernel, world, op), op
@@ -42,10 +43,8 @@ def truthful(kernel: Kernel, world: World, op: Op) -> World:
     tree: Tree = ()
     for held in world.phys.ioremaps:
         tree = insert(tree, Memtype(held.start, held.end, held.type))
-    for mapping in owners.user_mappings(_cleared(world, op)):
-        if owners.trackable(kernel.machine, mapping.first, mapping.end):
-            start, end = mapping.first << PAGE_SHIFT, mapping.end << PAGE_SHIFT
-            tree = insert(tree, Memtype(start, end, mapping.type))
+    for page, kind in sorted(_mapped_pages(kernel, _cleared(world, op))):
+        tree = insert(tree, Memtype(page << PAGE_SHIFT, (page + 1) << PAGE_SHIFT, kind))
     processes = tuple(
         attrs.evolve(
             process,
@@ -61,6 +60,16 @@ def truthful(kernel: Kernel, world: World, op: Op) -> World:
     )
     phys = attrs.evolve(world.phys, tree=tree, tracking=None)
     return attrs.evolve(world, processes=processes, phys=phys, failures=())
+
+
+def _mapped_pages(kernel: Kernel, world: World) -> set[tuple[int, CacheMode]]:
+    """Pages (pfns) and the types they are mapped as: books without a history."""
+    return {
+        (page, mapping.type)
+        for mapping in owners.user_mappings(world)
+        if owners.trackable(kernel.machine, mapping.first, mapping.end)
+        for page in range(mapping.first, mapping.end)
+    }
 
 
 def _cleared(world: World, op: Op) -> World:

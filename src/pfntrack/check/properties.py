@@ -92,7 +92,9 @@ def judge_request(
     kernel: Kernel, before: World, op: Op, after: World, result: Result
 ) -> list[Violation]:
     """I6 and I7 of one step: they look at all live mappings."""
-    asks = isinstance(op, _REQUESTS) and kernel.machine.pat_enabled
+    asks = isinstance(op, REQUESTS) and kernel.machine.pat_enabled
+    if isinstance(op, _ENTITLED) and result.ret >= 0:
+        asks = False
     if not asks or _struck(before, after):
         return []
     return _against_oracle(kernel, before, op, after, result)
@@ -234,8 +236,11 @@ def atomic_failure(before: World, op: Op, after: World, result: Result) -> list[
     """I9: reservations and tracking after a failure are those before it.
 
     A mapping over an old one may take that away even if it fails: POSIX
-    allows it, and every kernel does it.
+    allows it, and every kernel does it. mprotect and madvise may fail with a
+    part of their work done.
     """
+    if isinstance(op, ops.Mprotect | ops.Madvise):
+        return []
     if result.ret >= 0 or result.signal or _replaces(before, op):
         return []
     if before.phys.tree == after.phys.tree and before.phys.tracking == after.phys.tracking:
@@ -278,7 +283,9 @@ def _bare(world: World) -> list[tuple[int, int, int]]:
     return [(e.start, e.end, e.type.value) for e in world.phys.tree]
 
 
-_REQUESTS = (ops.Mmap, ops.Remap, ops.Ioremap, ops.Fork)
+# What a process may always do to its own memory, tracking or not.
+_ENTITLED = (ops.Munmap, ops.Mprotect, ops.Mremap)
+REQUESTS = (ops.Mmap, ops.Remap, ops.Ioremap, ops.Fork, *_ENTITLED)
 
 
 def _struck(before: World, after: World) -> bool:

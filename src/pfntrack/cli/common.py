@@ -10,7 +10,7 @@ from typing import Any
 
 from pfntrack.designs import DESIGNS
 from pfntrack.errors import InputFormatError
-from pfntrack.releases import RELEASES, Release, release_for, release_with
+from pfntrack.releases import HISTORIC, RELEASES, Release, release_for, release_with
 from pfntrack.scenario import Scenario, find
 
 
@@ -36,7 +36,9 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     """--release and --design."""
     group = parser.add_mutually_exclusive_group()
     group.add_argument(
-        "--release", metavar="R", help=f"kernel release to model: {', '.join(RELEASES)}"
+        "--release",
+        metavar="R",
+        help=f"kernel release to model: {', '.join((*RELEASES, *HISTORIC))}",
     )
     group.add_argument(
         "--design", metavar="D", help=f"tracking design to model: {', '.join(DESIGNS)}"

@@ -2,10 +2,11 @@
 
 from pfntrack.releases.kernel import Kernel
 from pfntrack.releases.observe import observe
-from pfntrack.releases.release import RELEASES, Release, release_for, release_with
+from pfntrack.releases.release import HISTORIC, RELEASES, Release, release_for, release_with
 from pfntrack.releases.world import Outcome, World
 
 __all__ = [
+    "HISTORIC",
     "RELEASES",
     "Kernel",
     "Outcome",

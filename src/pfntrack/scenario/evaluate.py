@@ -89,7 +89,7 @@ def applies(expect: Expect, release: str = "", design: str = "") -> bool:
     """Is the claim made for this release or design?
 
     A release is matched by its own name (6.12 does not name 6.12.25) and by
-    ranges, whose upper end includes its patch levels.
+    ranges of main releases; patch levels are meant by ends that have one.
     """
     return not expect.on or any(_names(target, release, design) for target in expect.on)
 
@@ -143,7 +143,11 @@ def _names(target: str, release: str, design: str) -> bool:
         return False
     version = _version(release)
     if not dots:
-        return version == _version(low)
+        return release == low
+    # A range means main releases: a window within one (6.12.25) or before one
+    # (5.5-rc) is meant only by ends that are as precise.
+    if "-" in release or len(version) > len(_version(low)):
+        return False
     return _version(low) <= version and version[: len(_version(high))] <= _version(high)
 
 
