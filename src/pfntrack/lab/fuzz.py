@@ -12,8 +12,9 @@ import queue
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import attrs
 
@@ -22,13 +23,15 @@ from pfntrack.lab.build import boot_files
 from pfntrack.lab.corpus import Corpus, Progress, as_scenario, data_root
 from pfntrack.lab.generate import Branch, Maker, Walk, follow
 from pfntrack.lab.kernels import Kernel
-from pfntrack.lab.lockstep import differences
+from pfntrack.lab.lockstep import Done, differences
 from pfntrack.lab.player import GuestPlayer, Player
 from pfntrack.lab.shrink import shrink
+from pfntrack.mm import ops
 from pfntrack.mm.ops import Op
 from pfntrack.releases import Release, World
 from pfntrack.scenario import format_scenario
 from pfntrack.traces.compare import Difference
+from pfntrack.traces.observe import Observer
 
 _LENGTHS = (30, 60, 110)
 _VARY = 0.35
@@ -153,6 +156,26 @@ class Search:
         )
 
 
+def _only_order(
+    player: Player,
+    release: Release,
+    done: Done,
+    step: Mapping[str, Any],
+    found: Sequence[Difference],
+) -> bool:
+    """Did a zap do the same in another order?
+
+    In which order the mappings of a file stand in its index after many forks
+    and splits is not modelled to the last detail.
+    """
+    if not isinstance(done.op, ops.Zap):
+        return False
+    if any(each.field.split("[")[0] not in ("calls", "events", "dmesg") for each in found):
+        return False
+    ours = Observer(release, player.setting.machine).calls(done.events)
+    return sorted(map(repr, ours)) == sorted(map(repr, step["calls"]))
+
+
 def compare(player: Player, release: Release, walk: Walk) -> Disagreement | None:
     """Play a walk and compare each step with what the model did."""
     recorded = player.play(walk.steps)
@@ -160,7 +183,8 @@ def compare(player: Player, release: Release, walk: Walk) -> Disagreement | None
     try:
         for number, done in enumerate(walk.done):
             step = next(recorded)
-            if found := differences(player.setting, release, done, step):
+            found = differences(player.setting, release, done, step)
+            if found and not _only_order(player, release, done, step, found):
                 return Disagreement(tuple(walk.steps[: number + 1]), tuple(found))
     except GuestError as error:
         return Disagreement(tuple(walk.steps[: number + 1]), lost=str(error))

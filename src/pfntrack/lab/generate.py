@@ -16,7 +16,7 @@ from pfntrack.errors import ModelError
 from pfntrack.lab.lockstep import Done, perform
 from pfntrack.mm import ops
 from pfntrack.mm.ops import Op
-from pfntrack.mm.vma import Vma
+from pfntrack.mm.vma import VM_PFNMAP, VM_SHARED, Vma
 from pfntrack.pat.cachemode import CacheMode
 from pfntrack.pat.events import Call, Note
 from pfntrack.releases import Kernel, World
@@ -192,13 +192,19 @@ class Maker:
             at, pages = self._range(process)
         off = rng.choice((0, 0, 0, rng.randrange(_PAGES)))
         window = _WINDOW if file.kind == "devmem" else ""
-        shared = rng.random() < 0.75
+        # vmf_insert_pfn() in a private mapping is a BUG, and mapping it as a
+        # whole later moves it in the file's index behind the kernel's back.
+        shared = rng.random() < 0.75 or file.mode in ("fault", "fault_all")
         prot = rng.choice(("rw", "rw", "rw", "r", "-"))
         return [ops.Mmap(process.name, at, pages, fd, off, shared, prot, window)]
 
     def anon(self) -> list[Op]:
         process = self._process()
-        return [ops.AnonOver(process.name, *self._range(process))]
+        at, pages = self._range(process)
+        near = (_covering(process, at - 1), _covering(process, at + pages))
+        if any(vma is not None and vma.file is None for vma in near):
+            return []  # when ordinary memory merges is not modelled
+        return [ops.AnonOver(process.name, at, pages)]
 
     def munmap(self) -> list[Op]:
         process = self._process()
@@ -219,6 +225,8 @@ class Maker:
     def mremap(self) -> list[Op]:
         rng, process = self.rng, self._process()
         at, old = self._range(process)
+        if (vma := _covering(process, at)) is not None:
+            old = min(old, vma.end - at)  # newer kernels move several mappings at once
         new = rng.choice((old, old, rng.randint(1, old), old + 1))
         if rng.random() < 0.6:
             to = self._base + _PAGES + rng.randrange(_PAGES)
@@ -276,6 +284,8 @@ class Maker:
         vma = _covering(process, at)
         if vma is None or vma.file is None or vma.file.kind != "driver":
             return []
+        if not vma.flags & VM_SHARED:
+            return []
         off, cache = self.rng.randrange(_PAGES), self.rng.choice(_CACHES)
         pages = min(pages, vma.end - at)
         return [ops.Remap(process.name, at, pages, _WINDOW, off, cache)]
@@ -311,7 +321,13 @@ class Maker:
         """A failure while one mapping is copied: a process has more than those modelled."""
         struck = self.fork()
         p = str(getattr(struck[0], "p", "")) if struck else ""
-        held = [vma for each in self._alive if each.name == p for vma in each.space.vmas]
+        held = [
+            vma
+            for each in self._alive
+            if each.name == p
+            for vma in each.space.vmas
+            if vma.flags & VM_PFNMAP
+        ]
         if not held:
             return []
         at = self.rng.choice(held).start

@@ -335,7 +335,7 @@ class Translator:
     def _op_fail(self, op: Op) -> str:
         match = _MATCH_ALL
         if op.get("vma_at") is not None:
-            entry = op.get("via") == "entry" or op["sym"] == "copy_page_range"
+            entry = op.get("via") == "entry" or op["sym"] in ("copy_page_range", "vm_area_dup")
             match = _MATCH_ARG if entry else _MATCH_COPY
         value = 0 if op["sym"] in _POINTERS else int(op["value"]) & (1 << 64) - 1
         at = _address(op.get("vma_at") or 0)

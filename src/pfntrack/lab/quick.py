@@ -22,6 +22,10 @@ BATCH = 120
 """Steps per exchange; the agent keeps 64 KiB of commands."""
 
 
+_OLDEST = "?"
+"""To the agent: the process that has lived longest."""
+
+
 @attrs.define(slots=True)
 class _Texts:
     """What was shown last, by source."""
@@ -73,12 +77,9 @@ class QuickRecorder(Recorder):
 
     def _commands(self, op: Op) -> list[str]:
         """The agent's lines for a step; files are inherited as if every fork succeeded."""
-        command = self._ops.command(op, self._alive[0])
+        command = self._ops.command(op, _OLDEST)
         if op["op"] == "fork":
             self._ops.forked(str(op["p"]), str(op["child"]))
-            self._alive.append(str(op["child"]))
-        elif op["op"] in ("exit", "kill") and str(op["p"]) in self._alive:
-            self._alive.remove(str(op["p"]))
         if op["op"] in GLOBAL_OPS:
             return list(command.lines)
         return [f"do {command.process} {line}" for line in command.lines]

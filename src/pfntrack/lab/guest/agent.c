@@ -270,9 +270,15 @@ static void do_proc(char *rest)
 {
 	char *name = strtok(rest, " ");
 	char *line = strtok(NULL, "");
-	struct proc *p = name ? proc_find(name) : NULL;
+	struct proc *p = NULL;
 	struct reply r;
 
+	/* "?" is whoever has lived longest: processes are named in that order. */
+	for (int i = 0; name && !strcmp(name, "?") && i < MAX_PROCS && !p; i++)
+		if (procs[i].pid && !procs[i].stuck)
+			p = &procs[i];
+	if (name && strcmp(name, "?"))
+		p = proc_find(name);
 	if (!line || !p || !p->pid || p->stuck) {
 		say_result(-ESRCH);
 		return;
