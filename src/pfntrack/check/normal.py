@@ -34,23 +34,29 @@ class Renaming:
 
 
 def renaming(phys: Physical) -> Renaming:
-    """Contexts by what they hold, then owners in the order of the tree."""
-    contexts: dict[int, int] = {}
-    if isinstance(phys.tracking, tuple) and all(
-        isinstance(each, TrackContext) for each in phys.tracking
-    ):
-        held = sorted(phys.tracking, key=lambda each: (each.pfn, each.pages, each.id))
-        contexts = {each.id: number for number, each in enumerate(held, 1)}
-    owners = dict(contexts)
+    """Owners in the order of the tree; contexts have the numbers of the owners.
+
+    Contexts without an entry come last. What a design keeps in a form of its
+    own may name owners: they stay.
+    """
+    held = phys.tracking if isinstance(phys.tracking, tuple) else ()
+    if not all(isinstance(each, TrackContext) for each in held):
+        return Renaming(tuple(sorted({(entry.owner,) * 2 for entry in phys.tree})))
+    owners: dict[int, int] = {}
     for entry in phys.tree:
         if entry.owner > 0:
             owners.setdefault(entry.owner, len(owners) + 1)
-    return Renaming(tuple(sorted(owners.items())), tuple(sorted(contexts.items())))
+    for each in sorted(held, key=lambda each: (each.pfn, each.pages, each.id)):
+        owners.setdefault(each.id, len(owners) + 1)
+    contexts = {(each.id, owners[each.id]) for each in held}
+    return Renaming(tuple(sorted(owners.items())), tuple(sorted(contexts)))
 
 
 def normal_phys(phys: Physical, names: Renaming) -> Physical:
     """The physical part with owners and contexts renumbered."""
     owners, contexts = dict(names.owners), dict(names.contexts)
+    if all(old == new for old, new in names.owners) and not contexts:
+        return attrs.evolve(phys, written=frozenset()) if phys.written else phys
     tree = tuple(attrs.evolve(e, owner=owners.get(e.owner, e.owner)) for e in phys.tree)
     tracking = phys.tracking
     if contexts and isinstance(tracking, tuple):
@@ -66,6 +72,10 @@ def normal_phys(phys: Physical, names: Renaming) -> Physical:
 def normal_space(space: AddressSpace, names: Renaming, design: Design) -> AddressSpace:
     """An address space with owners and contexts renumbered."""
     owners, contexts = dict(names.owners), dict(names.contexts)
+    if not any(vma.owner or vma.track is not None for vma in space.vmas) and not any(
+        run.stamped for run in space.ptes
+    ):
+        return space
     vmas = tuple(_normal_vma(vma, owners, contexts, design) for vma in space.vmas)
     ptes = space.ptes
     if any(run.stamped for run in ptes):

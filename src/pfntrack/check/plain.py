@@ -6,11 +6,11 @@ state is judged as a whole. The fast search must agree with this one.
 
 from __future__ import annotations
 
-from collections import Counter
+import time
 
 from pfntrack.check.normal import normal
 from pfntrack.check.properties import PROPERTIES, judge_state
-from pfntrack.check.report import Counterexample, Coverage, Found, Move
+from pfntrack.check.report import Cost, Counterexample, Found, Move, coverage
 from pfntrack.check.setting import Setting
 from pfntrack.releases import World
 
@@ -19,24 +19,23 @@ def explore(
     setting: Setting,
     watched: frozenset[str] = frozenset(PROPERTIES),
     *,
-    stop: bool = False,
-    most: int | None = None,
+    deepest: int | None = None,
 ) -> Found:
-    """Search all states; with `stop`, until a watched property breaks.
+    """Search all states that up to `deepest` moves lead to.
 
-    `most` limits the number of states. The counterexample of each property is
-    the first in breadth-first order: the shortest, ties broken by the order
-    of actions.
+    The counterexample of a property is the first in breadth-first order: the
+    shortest, ties broken by the order of moves.
     """
+    began = time.perf_counter()
     start = setting.start
     number = {start: 0}
     worlds = [start]
     parents: list[tuple[int, Move]] = [(-1, (0, 0))]
     depths = [0]
     found: dict[str, Counterexample] = {}
-    tried: Counter[str] = Counter()
-    effective: Counter[str] = Counter()
-    transitions = cut = 0
+    tried = [0] * len(setting.actions)
+    effective = [0] * len(setting.actions)
+    cut = 0
 
     def path(state: int) -> tuple[Move, ...]:
         moves = []
@@ -51,19 +50,17 @@ def explore(
 
     blame(judge(setting, start, watched), ())
     at = 0
-    while at < len(worlds) and not (stop and found) and (most is None or len(worlds) < most):
+    while at < len(worlds) and (deepest is None or depths[at] < deepest):
         world = worlds[at]
         for move in setting.moves(world):
-            action = setting.actions[move[0]]
-            program = action.by(move[1], len(world.processes))
+            program = setting.actions[move[0]].by(move[1], len(world.processes))
             step = setting.perform(world, program, watched)
             after = normal(step.world, setting.release.design)
             if not setting.inside(after):
                 cut += 1
                 continue
-            transitions += 1
-            tried[action.group] += 1
-            effective[action.group] += after != world
+            tried[move[0]] += 1
+            effective[move[0]] += after != world
             if step.broken - found.keys():
                 blame(step.broken, (*path(at), move))
             if after not in number:
@@ -74,15 +71,19 @@ def explore(
                 if broken := judge(setting, after, watched) - found.keys():
                     blame(broken, path(number[after]))
         at += 1
+    complete = at == len(worlds)
     return Found(
         states=len(worlds),
-        transitions=transitions,
+        transitions=sum(tried),
         cut=cut,
         depth=depths[-1],
-        evaluations=transitions + cut,
-        complete=at == len(worlds),
+        complete=complete,
         counterexamples=found,
-        coverage={g: Coverage(tried[g], effective[g]) for g in setting.ordered},
+        coverage=coverage(
+            setting.ordered, [action.group for action in setting.actions], tried, effective
+        ),
+        why="" if complete else f"programs of more than {deepest} steps were not tried",
+        cost=Cost(sum(tried) + cut, len(worlds), time.perf_counter() - began),
     )
 
 

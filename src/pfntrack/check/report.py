@@ -35,21 +35,49 @@ class Found:
     """The result of a search.
 
     `transitions` stay within the bounds, `cut` are those that would leave
-    them. `evaluations` counts runs of the model's operations. A `complete`
-    search has seen every state within its bounds.
+    them. A `complete` search has seen every state within its bounds; `why`
+    says what kept another one from it.
     """
 
     states: int
     transitions: int
     cut: int
     depth: int
-    evaluations: int
     complete: bool
     counterexamples: dict[str, Counterexample]
     coverage: dict[str, Coverage]
+    why: str = ""
+    cost: Cost | None = attrs.field(default=None, eq=False)
 
     @property
     def verdicts(self) -> dict[str, int]:
         """Broken properties and the length of the shortest program that breaks each."""
         found = self.counterexamples
         return {name: found[name].depth for name in PROPERTIES if name in found}
+
+    @property
+    def idle(self) -> list[str]:
+        """Groups of actions that never changed a state: what holds without them is vacuous."""
+        return [group for group, each in self.coverage.items() if not each.effective]
+
+
+@attrs.frozen
+class Cost:
+    """What a search took: evaluations of the model, of properties, seconds, bytes."""
+
+    evaluations: int
+    judgements: int = 0
+    seconds: float = 0.0
+    state_bytes: int = 0
+    table_bytes: int = 0
+
+
+def coverage(
+    groups: tuple[str, ...], numbers: list[str], tried: list[int], effective: list[int]
+) -> dict[str, Coverage]:
+    """Counts per group of actions; `numbers` are the groups of the actions."""
+    sums = {group: [0, 0] for group in groups}
+    for group, one, other in zip(numbers, tried, effective, strict=True):
+        sums[group][0] += one
+        sums[group][1] += other
+    return {group: Coverage(*pair) for group, pair in sums.items()}

@@ -7,14 +7,16 @@ from functools import cached_property
 
 import attrs
 
-from pfntrack.check.actions import FORK, LOCAL, WINDOW, Action, alphabet, files
+from pfntrack.check.actions import FILE, FORK, KERNEL, LOCAL, WINDOW, Action, alphabet, files
 from pfntrack.check.bounds import BASIC, GROUPS, Bounds
 from pfntrack.check.guards import enabled
 from pfntrack.check.normal import normal
-from pfntrack.check.properties import judge_books, judge_request
+from pfntrack.check.oracle import granted_types
+from pfntrack.check.properties import REQUESTS, judge_books, judge_request
 from pfntrack.mm import ops
 from pfntrack.mm.ops import Op
 from pfntrack.mm.space import AddressSpace
+from pfntrack.pat.cachemode import CacheMode
 from pfntrack.pat.physical import Physical, Window
 from pfntrack.releases import Kernel, Release, World
 from pfntrack.scenario import MachineSpec
@@ -26,11 +28,24 @@ ORACLE = frozenset({"I6", "I7"})
 
 
 @attrs.frozen
+class Answer:
+    """What a request was told: errno or none, types by pfn range, or a failure struck."""
+
+    err: str
+    granted: tuple[tuple[tuple[int, int], CacheMode], ...]
+    struck: bool
+
+
+@attrs.frozen
 class Step:
-    """What an action led to: the world (not normal yet) and what it broke."""
+    """What an action led to: the world (not normal yet), and what it broke.
+
+    `answer` is there if the action makes a request that an oracle may judge.
+    """
 
     world: World
     broken: frozenset[str]
+    answer: Answer | None = None
 
 
 @attrs.frozen(slots=False)
@@ -75,23 +90,26 @@ class Setting:
         assert found is not None  # noqa: S101 - one of the standard windows
         return found
 
-    def slots(self, action: Action, living: int) -> range:
-        """Places of the processes that may try `action` when `living` live."""
-        if action.reach == FORK and living >= self.bounds.processes:
-            return range(0)
-        if action.reach in (LOCAL, FORK):
-            return range(living)
-        # Nobody in particular acts; a zap needs somebody who has the file open.
-        return range(1 if living or not isinstance(action.op, ops.Zap) else 0)
-
     def moves(self, world: World) -> Iterator[tuple[int, int]]:
-        """(number of the action, place of the process) of all moves, in the fixed order."""
+        """(number of the action, place of the process) of all moves, in the fixed order.
+
+        Process by process, then what nobody in particular does; each in the
+        order of the actions.
+        """
         living = len(world.processes)
-        for number, action in enumerate(self.actions):
-            for slot in self.slots(action, living):
-                space = world.processes[slot].space if living else NOTHING
-                if self.enabled(action, space, world.phys):
+        full = living >= self.bounds.processes
+        for slot, process in enumerate(world.processes):
+            for number, action in enumerate(self.actions):
+                if action.reach not in (LOCAL, FORK) or (action.reach == FORK and full):
+                    continue
+                if self.enabled(action, process.space, world.phys):
                     yield number, slot
+        for number, action in enumerate(self.actions):
+            # A zap needs somebody who has the file open.
+            there = living or not isinstance(action.op, ops.Zap)
+            reaches = there and action.reach in (KERNEL, FILE)
+            if reaches and self.enabled(action, NOTHING, world.phys):
+                yield number, 0
 
     def enabled(self, action: Action, space: AddressSpace, phys: Physical) -> bool:
         """Does the action make sense for a process with `space`?"""
@@ -109,13 +127,18 @@ class Setting:
         The two properties that ask an oracle are judged in whole worlds only.
         """
         broken: set[str] = set()
+        answer = None
         for op in program:
             outcome = self.kernel.perform(world, op)
             after = outcome.world
             books = judge_books(self.kernel, world, op, after, outcome.result, outcome.events)
             broken.update(violation.property for violation in books)
+            if isinstance(op, REQUESTS):
+                granted = tuple(sorted(granted_types(after, op).items()))
+                fired = any(failure.fired for failure in after.failures)
+                answer = Answer(outcome.result.err, granted, fired)
             if watched & ORACLE:
                 asked = judge_request(self.kernel, world, op, after, outcome.result)
                 broken.update(violation.property for violation in asked)
             world = after
-        return Step(world, frozenset(broken & watched))
+        return Step(world, frozenset(broken & watched), answer)
