@@ -7,12 +7,13 @@ INSTALLED := $(VENV)/.installed
 # Tests run on this many processes.
 JOBS ?= auto
 
-.PHONY: help venv demo test lint format bench collector clean
+.PHONY: help venv demo test test-lab lint format bench collector clean
 
 help:
 	@echo "make venv    create $(VENV) with the command $(BIN)/pfntrack"
 	@echo "make demo    set up, then compare a truncation under the designs of 6.1, 6.12 and 7.3"
 	@echo "make test    set up, then run the tests"
+	@echo "make test-lab  boot a Debian kernel in QEMU and compare it with the model"
 	@echo "make lint    ruff and mypy"
 	@echo "make format  rewrite the sources in canonical form"
 	@echo "make bench   compare searches over the model: evaluations and transitions per second"
@@ -36,6 +37,10 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n $(JOBS) -m "not lab" tests
+
+# Says why when QEMU or a package is missing; PFNTRACK_TEST_KERNEL names another kernel.
+test-lab: $(INSTALLED)
+	$(BIN)/python -m pytest -m lab -rs tests/lab/test_real.py
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

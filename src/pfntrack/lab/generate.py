@@ -228,6 +228,8 @@ class Maker:
         if (vma := _covering(process, at)) is not None:
             old = min(old, vma.end - at)  # newer kernels move several mappings at once
         new = rng.choice((old, old, rng.randint(1, old), old + 1))
+        if vma is None or vma.file is None:
+            new = min(new, old)  # ordinary memory can grow, which is not modelled
         if rng.random() < 0.6:
             to = self._base + _PAGES + rng.randrange(_PAGES)
             return [ops.Mremap(process.name, at, old, new, maymove=True, fixed=True, to=to)]
