@@ -95,11 +95,13 @@ def one(reservations: int, vmas: int) -> None:
         write(folder, reservations, vmas, areas)
         unowned, floor = timed(lambda: merge(reservations, vmas, areas))
         gc.disable()
+        begun = time.process_time()
         evidence, reading = timed(SnapshotCollector(folder).collect)
         result, judging = timed(lambda: audit(evidence))
         out = io.StringIO()
         _, writing = timed(lambda: out.writelines(report_json.write(result)))
         gc.enable()
+        busy = time.process_time() - begun
     standings = [held.standing for held in result.owners.holdings]
     seen = standings.count(Standing.SUSPECTED)
     if (len(standings), seen) != (reservations, unowned):
@@ -108,7 +110,7 @@ def one(reservations: int, vmas: int) -> None:
     total = reading + judging + writing
     print(
         f"{reservations:>12} {vmas:>7} {floor:>9.2f} {reading:>7.2f} {judging:>7.2f} "
-        f"{writing:>7.2f} {total:>7.2f} {total / floor:>6.1f} {peak:>9}"
+        f"{writing:>7.2f} {total:>7.2f} {busy:>7.2f} {total / floor:>6.1f} {peak:>9}"
     )
 
 
@@ -118,7 +120,9 @@ def main(argv: Sequence[str] = ()) -> int:
     parser.add_argument("--reservations", type=int, default=1_000_000)
     parser.add_argument("--vmas", type=int, default=100_000)
     args = parser.parse_args(argv)
-    print("reservations    vmas  merge[s] read[s] judge[s] json[s] total[s] ratio peak[MiB]")
+    print(
+        "reservations    vmas  merge[s] read[s] judge[s] json[s] total[s]  cpu[s] ratio peak[MiB]"
+    )
     for part in (4, 2, 1):
         one(args.reservations // part, args.vmas // part)
     return 0

@@ -104,7 +104,7 @@ def conversions(evidence: Evidence, people: Sequence[User], owners: Ownership) -
     rows = evidence.state.reservations
     done: set[User] = set()
     for row, holding in zip(rows, owners.holdings, strict=True):
-        if holding.standing in (Standing.OWNED, Standing.PIECES):
+        if holding.users and holding.standing in (Standing.OWNED, Standing.PIECES):
             for user in holding.users:
                 if user not in done:
                     done.add(user)
@@ -146,7 +146,8 @@ def aliases(evidence: Evidence, people: Sequence[User], cover: Cover) -> Iterato
     rows = evidence.state.reservations
     latest: dict[CacheMode, int] = {}
     found = 0
-    for at, row in enumerate(rows):
+    single = len({row.type for row in rows}) < 2
+    for at, row in enumerate(rows if not single else ()):
         for kind, other in latest.items():
             if kind is row.type or rows[other].end <= row.start or found >= MAX_ALIASES:
                 continue

@@ -52,12 +52,18 @@ class Disjoint:
     def __init__(self, ranges: Iterable[Range]) -> None:
         self.starts: list[int] = []
         self.ends: list[int] = []
-        for start, end in sorted(r for r in ranges if r[0] < r[1]):
-            if self.ends and start <= self.ends[-1]:
-                self.ends[-1] = max(self.ends[-1], end)
-            else:
-                self.starts.append(start)
-                self.ends.append(end)
+        begun = last = -1
+        for start, end in sorted(ranges):
+            if start <= last:
+                last = max(last, end)
+            elif start < end:
+                if begun >= 0:
+                    self.starts.append(begun)
+                    self.ends.append(last)
+                begun, last = start, end
+        if begun >= 0:
+            self.starts.append(begun)
+            self.ends.append(last)
 
     def __bool__(self) -> bool:
         return bool(self.starts)

@@ -233,6 +233,10 @@ class _Match:
         sizes = {user.size for user in hidden}
         least = min(sizes, default=0)
         unsteady = self._unsteady()
+        if not (hidden or unsteady or lines or places or self.moving):
+            # Nothing could tell one from the other.
+            self.found = [held or _SUSPECTED for held in self.found]
+            return
         for at, row in enumerate(self.rows):
             if self.found[at] is not None:
                 continue
@@ -303,10 +307,11 @@ class _Places:
         named = [r for r in evidence.resources if r.name.startswith(("namespace", "dax", "pmem"))]
         self._pmem = Disjoint((r.start, r.end) for r in named)
 
+    def __bool__(self) -> bool:
+        return bool(self._bars) or bool(self._pmem)
+
     def at(self, start: int, end: int) -> tuple[str, bool, bool]:
         """Words, whether such drivers reserve without mapping, whether one is bound."""
-        if not self._bars and not self._pmem:
-            return "", False, False
         if self._pmem.touches(start, end):
             return "persistent memory (memremap_pages)", True, True
         for at in self._index.overlapping(start, end):

@@ -100,19 +100,19 @@ class _Replay:
         lines = [line for pid in sorted(self.by_pid) for line in self._exit(tree, pid)]
         left = []
         for number, row in enumerate(self.rows):
-            if not self._orphan(number):
+            holding = self.holdings[number]
+            if holding.area is not None or not self._orphan(number, holding):
                 continue
             span = tree.spans.get(number, (row.start, row.end))
             if span is not None:
                 left.append((span[0], span[1], row.type))
         return Forecast(True, tuple(sorted(left)), tuple(lines), tuple(exits))
 
-    def _orphan(self, number: int) -> bool:
+    def _orphan(self, number: int, holding: Holding) -> bool:
         """Without owner once every process is gone, as far as all readings agree."""
-        holding = self.holdings[number]
         if holding.standing in _ORPHANS:
             return True
-        if holding.area is not None or holding.standing not in _OURS:
+        if holding.standing not in _OURS:
             return False
         if self.evidence.contexts:
             # The last VMA of the context takes the entry with it.
