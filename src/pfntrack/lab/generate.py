@@ -231,7 +231,8 @@ class Maker:
         if vma is None or vma.file is None:
             new = min(new, old)  # ordinary memory can grow, which is not modelled
         if rng.random() < 0.6:
-            to = self._base + _PAGES + rng.randrange(_PAGES)
+            # Not onto itself: which of two errors comes first differs.
+            to = max(self._base + _PAGES, at + max(old, new)) + rng.randrange(_PAGES)
             return [ops.Mremap(process.name, at, old, new, maymove=True, fixed=True, to=to)]
         return [ops.Mremap(process.name, at, old, min(new, old))]
 
@@ -310,6 +311,9 @@ class Maker:
         return [kind(*self._span())]
 
     def failing(self) -> list[Op]:
+        if self.walk.world.failures:
+            # The module has one fault at a time.
+            return [ops.Unfail(each.name) for each in self._alive]
         if self.rng.random() < 0.4:
             return self._failing_fork()
         struck = self.rng.choice((self.mmap, self.munmap, self.mremap, self.mprotect))()

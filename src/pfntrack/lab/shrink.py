@@ -19,7 +19,7 @@ Fails = Callable[[Sequence[Op]], int | None]
 Steps = tuple[Op, ...]
 
 
-def shrink(steps: Sequence[Op], fails: Fails, *, tries: int = 600) -> Steps:
+def shrink(steps: Sequence[Op], fails: Fails, *, tries: int = 250) -> Steps:
     """The shortest program found in so many tries."""
     best = tuple(steps)
     left = tries
