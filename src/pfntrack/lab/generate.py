@@ -204,7 +204,8 @@ class Maker:
         near = (_covering(process, at - 1), _covering(process, at + pages))
         if any(vma is not None and vma.file is None for vma in near):
             return []  # when ordinary memory merges is not modelled
-        return [ops.AnonOver(process.name, at, pages)]
+        # Fork copies ordinary memory only once somebody has written to it.
+        return [ops.AnonOver(process.name, at, pages), ops.Write(process.name, at)]
 
     def munmap(self) -> list[Op]:
         process = self._process()
@@ -357,7 +358,7 @@ _WEIGHTS: dict[str, tuple[int, Callable[[Maker], list[Op]]]] = {
     "remap": (5, Maker.remap),
     "ioremap": (4, Maker.ioremap),
     "reserve": (3, Maker.reserve),
-    "failing": (4, Maker.failing),
+    "failing": (3, Maker.failing),
     "open": (5, Maker.open),
     "close": (1, Maker.close),
 }

@@ -24,7 +24,7 @@ _DEVICES = (
 )
 _APPEND = (
     "console=ttyS0 panic=-1 nokaslr debugpat nowatchdog tsc=reliable "
-    "rcupdate.rcu_cpu_stall_suppress=1 loglevel=1 "
+    "rcupdate.rcu_cpu_stall_suppress=1 rcupdate.rcu_expedited=1 loglevel=1 "
 )
 
 

@@ -658,6 +658,7 @@ static int lab_dispatch(struct file *file, struct pfnlab_request *q)
 		return do_fail(q->name, a);
 	case PFNLAB_UNFAIL:
 		q->out = inj.fired;
+		inj.fired = 0;
 		inj_stop();
 		return 0;
 	case PFNLAB_STATE:
