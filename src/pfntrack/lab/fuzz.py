@@ -59,6 +59,12 @@ class Disagreement:
     lost: str = ""
 
     @property
+    def kind(self) -> tuple[str, str]:
+        """At what operation it shows, and in which field."""
+        last = type(self.steps[-1]).__name__ if self.steps else ""
+        return last, "lost" if self.lost else self.differences[0].field.split("[")[0]
+
+    @property
     def why(self) -> str:
         """The difference in words."""
         if self.lost:
@@ -122,7 +128,7 @@ class Search:
             kept = rng.choice(self._kept) if self._kept and rng.random() < _VARY else ()
         cut = rng.randint(0, len(kept))
         for op in kept[:cut]:
-            if rng.random() < 0.95:
+            if isinstance(op, ops.Fail | ops.Unfail) or rng.random() < 0.95:
                 walk.step(op)
         maker = Maker(rng, walk)
         maker.extend(len(walk.done) + rng.choice(_LENGTHS))
@@ -233,7 +239,7 @@ def reduce(player: Player, release: Release, found: Disagreement) -> Disagreemen
             return None
         player.fresh()
         shown = compare(player, release, walk)
-        if shown is None or bool(shown.lost) != bool(found.lost):
+        if shown is None or shown.kind != found.kind:
             return None
         best = shown
         return len(shown.steps)

@@ -111,6 +111,7 @@ class Maker:
 
     def extend(self, length: int) -> None:
         """Draw until the program has that many steps, then let all processes exit."""
+        self._disarm()
         if not self.walk.done:
             for _ in range(self.rng.randint(2, 5)):
                 self.walk.step(self._open(self._process()))
@@ -122,7 +123,14 @@ class Maker:
             for op in _WEIGHTS[kind][1](self):
                 if not self.walk.step(op):
                     break
+            self._disarm()
         self.walk.end()
+
+    def _disarm(self) -> None:
+        """No fault outlives the operation it is for: a process has more memory than is modelled."""
+        if self.walk.world.failures:
+            for process in self._alive:
+                self.walk.step(ops.Unfail(process.name))
 
     @property
     def _alive(self) -> tuple[Process, ...]:
@@ -312,9 +320,6 @@ class Maker:
         return [kind(*self._span())]
 
     def failing(self) -> list[Op]:
-        if self.walk.world.failures:
-            # The module has one fault at a time.
-            return [ops.Unfail(each.name) for each in self._alive]
         if self.rng.random() < 0.4:
             return self._failing_fork()
         struck = self.rng.choice((self.mmap, self.munmap, self.mremap, self.mprotect))()
