@@ -71,8 +71,13 @@ class Walk:
     def step(self, op: Op) -> bool:
         """Perform an operation if a program can, and if the kernel survives it."""
         named = getattr(op, "p", None)
-        if named is not None and all(each.name != named for each in self.world.processes):
+        processes = self.world.processes
+        if not processes or (named is not None and all(p.name != named for p in processes)):
             return False
+        if isinstance(op, ops.Zap):
+            fds = next(each.fds for each in processes if each.name == op.p)
+            if (op.fd, "driver") not in [(fd, file.kind) for fd, file in fds]:
+                return False  # only the module's file can be asked for it
         try:
             done = perform(self.kernel, self.world, op)
         except (ModelError, AssertionError, KeyError):
