@@ -95,6 +95,7 @@ class Search:
         self.watched = watched
         self.workers = workers
         self.symmetric = symmetric
+        self.interrupted = False
         self.filling = Filling(setting, watched)
         self.states = States()
         self.states.word0[0], self.states.word1[0] = self.filling.start()
@@ -126,15 +127,21 @@ class Search:
             while not why and not self.exhausted:
                 progress = self.progress
                 last = progress.depth == limits.depth
-                self._batch(pool, last=last)
-                progress.seconds = before + time.perf_counter() - began
+
+                def ended(last: bool = last) -> str:
+                    self.progress.seconds = before + time.perf_counter() - began
+                    return "" if last else self._exceeded(limits)
+
+                why = self._batch(pool, ended, last=last)
+                if why:
+                    break
                 if progress.next == progress.end:
                     self._next_level()
                     if until and until <= progress.found.keys() and not self.exhausted:
                         why = "all that was asked for broke"
                     if last:
                         why = f"programs of more than {limits.depth} steps were not tried"
-                why = why or self._exceeded(limits)
+                why = why or ended()
                 if tick is not None:
                     tick(self)
         return self.found(why)
@@ -148,6 +155,9 @@ class Search:
         """What is known so far; `why` says what ended the search early."""
         progress, setting = self.progress, self.setting
         groups = [action.group for action in setting.actions]
+        # What the level in progress has shown is as good, but may not be the shortest.
+        standing = {name: (state, -1) for name, state in progress.standing.items()}
+        known = progress.steps | standing | progress.pending | progress.found
         return Found(
             states=self.states.count,
             transitions=sum(progress.tried),
@@ -155,9 +165,9 @@ class Search:
             depth=progress.depth,
             complete=not why and self.exhausted,
             counterexamples={
-                name: Counterexample(name, self._moves(*progress.found[name]))
+                name: Counterexample(name, self._moves(*known[name]))
                 for name in ORDER
-                if name in progress.found
+                if name in known
             },
             coverage=coverage(setting.ordered, groups, progress.tried, progress.effective),
             why=why,
@@ -204,6 +214,8 @@ class Search:
         return (step[0], *self.filling.rank(step[1]))
 
     def _exceeded(self, limits: Limits) -> str:
+        if self.interrupted:
+            return "interrupted"
         if limits.seconds is not None and self.progress.seconds > limits.seconds:
             return f"the time limit of {limits.seconds:g} s was reached"
         if limits.memory is not None and self.bytes > limits.memory:
@@ -219,8 +231,11 @@ class Search:
 
     # One batch.
 
-    def _batch(self, pool: ThreadPoolExecutor, *, last: bool) -> None:
-        """Expand some states of the level; on the `last` level only judge them."""
+    def _batch(self, pool: ThreadPoolExecutor, ended: Callable[[], str], *, last: bool) -> str:
+        """Expand some states of the level; on the `last` level only judge them.
+
+        Nothing of it counts if there is a reason to end, which is returned.
+        """
         progress = self.progress
         blocks = self._blocks()
         made, cut, unequal = ([0] * len(blocks) for _ in range(3))
@@ -246,8 +261,9 @@ class Search:
             lacking = list(pool.map(work, todo))
             missing = [self._outs[n].missing[:m] for n, m in zip(todo, lacking, strict=True)]
             todo = [n for n, lacks in zip(todo, lacking, strict=True) if lacks]
-            if todo:
-                self.filling.supply(np.concatenate(missing), self.states)
+            why = self.filling.supply(np.concatenate(missing), self.states, ended) if todo else ""
+            if why:
+                return why
         outs = self._outs[: len(blocks)]
         self._judge(blocks, outs)
         if not last:
@@ -258,6 +274,7 @@ class Search:
                 progress.tried = (np.array(progress.tried) + out.tried).tolist()
                 progress.effective = (np.array(progress.effective) + out.effective).tolist()
         progress.next = blocks[-1][1]
+        return ""
 
     def _blocks(self) -> list[tuple[int, int]]:
         """The next states of the level, in blocks that cannot have too many successors."""

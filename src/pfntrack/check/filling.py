@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from pfntrack.check import kernels
@@ -38,10 +40,16 @@ class Filling:
         phys, *spaces = self.tables.state(self.setting.start)
         return _pack(phys, spaces)
 
-    def supply(self, missing: Words, states: States) -> None:
-        """Tabulate what is missing; rows as the kernel reports them, in a fixed order."""
+    def supply(self, missing: Words, states: States, ended: Callable[[], str]) -> str:
+        """Tabulate what is missing; rows as the kernel reports them, in a fixed order.
+
+        `ended` says why to stop between two rows, if there is a reason.
+        """
         for row in np.unique(missing, axis=0).tolist():
+            if why := ended():
+                return why
             self.answer(tuple(row), states)
+        return ""
 
     def answer(self, row: tuple[int, ...], states: States) -> None:
         """Tabulate one thing, if that has not been done meanwhile."""

@@ -14,7 +14,7 @@ from pfntrack.check.normal import normal
 from pfntrack.check.oracle import granted_types
 from pfntrack.check.properties import REQUESTS, judge_books, judge_request
 from pfntrack.mm import ops
-from pfntrack.mm.ops import Op
+from pfntrack.mm.ops import Op, Result
 from pfntrack.mm.space import AddressSpace
 from pfntrack.pat.cachemode import CacheMode
 from pfntrack.pat.physical import Physical, Window
@@ -46,6 +46,14 @@ class Step:
     world: World
     broken: frozenset[str]
     answer: Answer | None = None
+
+
+def answer_to(op: Op, after: World, result: Result) -> Answer | None:
+    """What `op` was told, if it is a request."""
+    if not isinstance(op, REQUESTS):
+        return None
+    granted = tuple(sorted(granted_types(after, op).items()))
+    return Answer(result.err, granted, any(failure.fired for failure in after.failures))
 
 
 @attrs.frozen(slots=False)
@@ -133,10 +141,7 @@ class Setting:
             after = outcome.world
             books = judge_books(self.kernel, world, op, after, outcome.result, outcome.events)
             broken.update(violation.property for violation in books)
-            if isinstance(op, REQUESTS):
-                granted = tuple(sorted(granted_types(after, op).items()))
-                fired = any(failure.fired for failure in after.failures)
-                answer = Answer(outcome.result.err, granted, fired)
+            answer = answer_to(op, after, outcome.result) or answer
             if watched & ORACLE:
                 asked = judge_request(self.kernel, world, op, after, outcome.result)
                 broken.update(violation.property for violation in asked)

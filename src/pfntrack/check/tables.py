@@ -14,20 +14,27 @@ from collections.abc import Iterable
 
 import attrs
 
-from pfntrack.check.actions import FILE, KERNEL, NAMES
+from pfntrack.check.actions import FILE, KERNEL, NAMES, Action
 from pfntrack.check.intern import Interned
 from pfntrack.check.normal import Renaming, assemble, normal_phys, normal_space, renaming
-from pfntrack.check.properties import PROPERTIES, Violation, quiet, wrong_owner
-from pfntrack.check.setting import NOTHING, ORACLE, Answer, Setting
+from pfntrack.check.properties import (
+    PROPERTIES,
+    Violation,
+    judge_books,
+    quiet,
+    wrong_owner,
+)
+from pfntrack.check.setting import NOTHING, ORACLE, Answer, Setting, Step, answer_to
 from pfntrack.drivers.kernel import IOMEM
 from pfntrack.mm import ops
 from pfntrack.mm.ops import Op
 from pfntrack.mm.space import AddressSpace, Mm
 from pfntrack.mm.step import Lock
 from pfntrack.mm.truncate import Span, mapped, unmap_mapping_range_vma
-from pfntrack.pat.events import Task
+from pfntrack.pat.events import Oops, Task
 from pfntrack.pat.physical import Physical
 from pfntrack.releases import World
+from pfntrack.releases.calls import LOCAL_CALLS
 
 # Stands for "no address space" among the numbers of spaces.
 NOBODY = -1
@@ -70,6 +77,7 @@ class Tables:
         self.evaluations = 0
         self.zaps: list[Span] = []
         self._zap_of: dict[int, int] = {}
+        self._own_names: dict[int, Renaming] = {}
         for number, action in enumerate(setting.actions):
             if action.reach == FILE:
                 self._zap_of[number] = len(self.zaps)
@@ -119,13 +127,35 @@ class Tables:
         zap = self._zap_of.get(number, -1)
         if isinstance(action.op, ops.Zap):
             return Outcome(number, phys, NOBODY, NOBODY, -1, 0, inside=True, zap=zap)
-        alone = self.world(phys, () if space == NOBODY else (space,))
         self.evaluations += 1
-        step = setting.perform(alone, action.by(0, len(alone.processes)), self.watched - ORACLE)
+        alone = self.world(phys, () if space == NOBODY else (space,))
+        step = self._short_way(alone, action)
+        if step is None:
+            program = action.by(0, len(alone.processes))
+            step = setting.perform(alone, program, self.watched - ORACLE)
         after = [process.space for process in step.world.processes]
         found = self._settled(number, phys, step.world.phys, after, bits(step.broken))
         answer = self.answers.number(step.answer) if step.answer and self.watched & ORACLE else -1
         return attrs.evolve(found, zap=zap, answer=answer)
+
+    def _short_way(self, alone: World, action: Action) -> Step | None:
+        """An operation on the process's own memory: what `perform` does, without the world.
+
+        None if the operation is of another kind, or the kernel hit a BUG in it.
+        """
+        op = action.op
+        if len(action.ops) > 1 or type(op) not in LOCAL_CALLS:
+            return None
+        process, kernel = alone.processes[0], self.setting.kernel
+        file = dict(process.fds)[op.fd] if isinstance(op, ops.Mmap) else None
+        local = kernel.local(op, file, process.space, alone.phys, process.task)
+        if any(isinstance(event, Oops) for event in local.events):
+            return None
+        after = assemble((local.space,), local.phys, self.fds)
+        watched = self.watched - ORACLE
+        books = judge_books(kernel, alone, op, after, local.result, local.events)
+        broken = watched & {violation.property for violation in books}
+        return Step(after, broken, answer_to(op, after, local.result))
 
     def _zap(self, phys: int, space: int, span: Span, pgoff: int) -> Outcome:
         """The part of `unmap_mapping_range()` that concerns one space and one page offset."""
@@ -147,8 +177,10 @@ class Tables:
         phys = normal_phys(phys, names)
         normal = [normal_space(each, names, self.design) for each in spaces]
         numbers = [*map(self.spaces.number, normal), NOBODY, NOBODY]
-        same = renaming(self.physes[before])
-        kept = {*same.owners} <= {*names.owners} and {*same.contexts} <= {*names.contexts}
+        same = self._same(before)
+        kept = names == same or (
+            {*same.owners} <= {*names.owners} and {*same.contexts} <= {*names.contexts}
+        )
         return Outcome(
             action=action,
             phys=self.physes.number(phys),
@@ -158,6 +190,13 @@ class Tables:
             broken=broken,
             inside=bounds.phys(phys) and all(map(bounds.space, normal)),
         )
+
+    def _same(self, phys: int) -> Renaming:
+        """The renaming that leaves a normal physical part as it is."""
+        found = self._own_names.get(phys)
+        if found is None:
+            found = self._own_names[phys] = renaming(self.physes[phys])
+        return found
 
     def _bits(self, violations: list[Violation]) -> int:
         return bits(self.watched & {violation.property for violation in violations})

@@ -21,6 +21,7 @@ COMMANDS = (
     "run",
     "compare",
     "scenarios",
+    "check",
     "conform",
     "lab",
     "triage",

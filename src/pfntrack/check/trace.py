@@ -1,0 +1,101 @@
+"""Counterexamples as scenarios that anybody can run."""
+
+from __future__ import annotations
+
+import attrs
+
+from pfntrack.check.normal import normal
+from pfntrack.check.properties import PROPERTIES
+from pfntrack.check.report import Counterexample, Move
+from pfntrack.check.run import run_scenario
+from pfntrack.check.setting import Setting
+from pfntrack.check.tables import Tables
+from pfntrack.errors import ModelError, PfntrackError
+from pfntrack.mm import ops
+from pfntrack.mm.ops import Op
+from pfntrack.releases import Release
+from pfntrack.scenario import ExpectProperty, Scenario, Step, format_scenario, parse
+
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def program(setting: Setting, moves: tuple[Move, ...], tables: Tables | None = None) -> list[Op]:
+    """The operations of `moves`, by processes that keep their names for life.
+
+    With `tables` the moves are those of a search that sorts processes by the
+    numbers of their address spaces.
+    """
+    world, steps = setting.start, list[Op]()
+    names, born = [LETTERS[0]], 1
+    for number, place in moves:
+        slot = place
+        if tables is not None:
+            order = [tables.spaces.number(each.space) for each in world.processes]
+            slot = sorted(range(len(order)), key=order.__getitem__)[place] if order else 0
+        child = LETTERS[min(born, len(LETTERS) - 1)]
+        action, living = setting.actions[number], len(names)
+        steps += [_called(op, names[slot] if names else "", child) for op in action.ops]
+        after = setting.perform(world, action.by(slot, living), frozenset()).world
+        if any(isinstance(op, ops.Fork) for op in action.ops):
+            born += 1
+            names += [child] * (len(after.processes) - living)
+        elif isinstance(action.op, ops.Exit):
+            del names[slot]
+        world = normal(after, setting.release.design)
+    return steps
+
+
+def _called(op: Op, name: str, child: str) -> Op:
+    """The operation by the process of this name."""
+    if isinstance(op, ops.Fork):
+        return attrs.evolve(op, p=name, child=child)
+    return attrs.evolve(op, p=name) if hasattr(op, "p") else op  # type: ignore[call-arg]
+
+
+def scenario(setting: Setting, example: Counterexample, tables: Tables | None = None) -> Scenario:
+    """The shortest scenario in which the property breaks, with the claim that it does.
+
+    Raises ModelError if a run of it does not show that, which would be a
+    mistake of the search.
+    """
+    release, name = setting.release, example.broken
+    steps = [*setting.opens, *program(setting, example.moves, tables)]
+    if not breaks(_scenario(release, name, steps), release, name):
+        raise ModelError(f"the counterexample for {name} cannot be repeated")
+    at = 0
+    while at < len(steps):
+        fewer = steps[:at] + steps[at + 1 :]
+        if fewer and breaks(_scenario(release, name, fewer), release, name):
+            steps = fewer
+        else:
+            at += 1
+    return _scenario(release, name, _renumbered(steps))
+
+
+def breaks(tried: Scenario, release: Release, name: str) -> bool:
+    """Does the property break in a run of this scenario, read back from its text?"""
+    try:
+        return name in run_scenario(parse(format_scenario(tried)), release).broken
+    except PfntrackError:
+        return False
+
+
+def _renumbered(steps: list[Op]) -> list[Op]:
+    """Descriptors counted from 0 in the order in which they are opened."""
+    opened = [op.fd for op in steps if isinstance(op, ops.Open)]
+    return [
+        attrs.evolve(op, fd=opened.index(op.fd))
+        if isinstance(op, ops.Open | ops.Mmap | ops.Zap)
+        else op
+        for op in steps
+    ]
+
+
+def _scenario(release: Release, name: str, steps: list[Op]) -> Scenario:
+    return Scenario(
+        name=f"{release.name}-breaks-{name}".replace("+", "-"),
+        about=f"Breaks {name} ({PROPERTIES[name]}) under {release.design.name}.",
+        tags=("counterexample",),
+        steps=tuple(Step(op) for op in steps),
+        final=(ExpectProperty((name,), broken=True, on=(release.name,)),),
+    )
