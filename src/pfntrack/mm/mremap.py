@@ -44,6 +44,8 @@ def mremap(step: Step, mm: Mm, op: Mremap) -> tuple[int, int]:
     if blindly and op.old >= op.new:
         error = do_munmap(step, mm, op.at + op.new, op.at + op.old) if op.old > op.new else 0
         return error, op.at
+    if step.quirks.mremap_checks_first and op.fixed and _overlaps(op):
+        return -errno.EINVAL, 0
     vma = mm.find(op.at)
     if vma is None:
         return -errno.EFAULT, 0
@@ -63,6 +65,11 @@ def mremap(step: Step, mm: Mm, op: Mremap) -> tuple[int, int]:
         return 0, op.at
     error = vma_to_resize(step, vma, op.at, op.old, op.new)
     return error or -errno.ENOMEM, 0
+
+
+def _overlaps(op: Mremap) -> bool:
+    """Does the target touch the source?"""
+    return op.to is not None and op.at < op.to + op.new and op.to < op.at + op.old
 
 
 def vma_to_resize(
@@ -92,7 +99,7 @@ def vma_to_resize(
 
 def _mremap_to(step: Step, mm: Mm, op: Mremap, to: int) -> tuple[int, int]:
     """MREMAP_FIXED to 6.16: the target is gone before most checks are made."""
-    if op.at < to + op.new and to < op.at + op.old:
+    if _overlaps(op):
         return -errno.EINVAL, 0
     if map_count_reached(step, mm, slack=5):
         return -errno.ENOMEM, 0
@@ -113,8 +120,6 @@ def _mremap_to(step: Step, mm: Mm, op: Mremap, to: int) -> tuple[int, int]:
 
 def _mremap_to_checked(step: Step, mm: Mm, op: Mremap, to: int) -> tuple[int, int]:
     """MREMAP_FIXED of 7.x: all checks first; equal sizes may move several VMAs."""
-    if op.at < to + op.new and to < op.at + op.old:
-        return -errno.EINVAL, 0
     if map_count_reached(step, mm, slack=5):
         return -errno.ENOMEM, 0
     several = op.old == op.new and not op.dontunmap

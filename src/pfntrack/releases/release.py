@@ -83,6 +83,7 @@ R5_10 = Release(
         upgrades_exclusive=False,
         mremap_shrinks_blindly=True,
         madvise_enomem=True,
+        access_warns=False,
         advices=ADVICES_5_10,
         revokes_sysfs=False,
     ),

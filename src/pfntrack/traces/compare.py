@@ -20,7 +20,8 @@ Json = dict[str, Any]
 # Small functions that compilers fold into their callers: a recorded call
 # chain may lack them.
 INLINABLE = frozenset(
-    "copy_vma do_fault exit_mmap get_pat_info mmput remap_pfn_range remap_pfn_range_internal "
+    "copy_vma do_fault exit_mmap get_pat_info ioremap_prot mmput remap_pfn_range "
+    "remap_pfn_range_internal "
     "reserve_ram_pages_type unmap_mapping_range unmap_single_vma unmap_vmas untrack_pfn "
     "vfio_pci_mmap_open zap_page_range_single".split()
 )

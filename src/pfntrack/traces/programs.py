@@ -138,6 +138,7 @@ _BUILD: dict[str, Callable[[Json], Op]] = {
     "munlock": lambda op: ops.Mlock(op["p"], int(op["at"]), int(op["pages"]), unlock=True),
     "mseal": _range(ops.Mseal),
     "read": lambda op: ops.Read(op["p"], int(op["at"])),
+    "access": lambda op: ops.Access(op["p"], int(op["at"])),
     "write": lambda op: ops.Write(op["p"], int(op["at"])),
     "fork": lambda op: ops.Fork(op["p"], op["child"]),
     "exit": lambda op: ops.Exit(op["p"]),
