@@ -14,9 +14,8 @@ from pfntrack.releases import RELEASES, release_with
 # Sets of operations that between them use every group.
 MIXES = {
     "private": ("private", "munmap", "write", "zap", "fork", "forkfail", "exit", "ioremap", "move"),
-    "sysfs": ("sysfs", "munmap", "claim", "fork", "exit", "reserve", "shrink"),
+    "sysfs": ("sysfs", "part", "munmap", "protect", "claim", "fork", "exit", "reserve", "shrink"),
     "fault": ("map", "fault", "insert", "remap", "zapvma", "munmap", "fork", "mapfail"),
-    "basic": ("map", "part", "munmap", "protect", "zap", "fork", "exit"),
 }
 
 # (release, bounds) -> states, transitions, transitions cut off, depth.

@@ -28,7 +28,7 @@ from pfntrack.check.store import PART_BITS, States
 from pfntrack.check.tables import ORDER, bits, names_of
 
 # Blocks of a batch, successors of a block, and things missing that it can report.
-BLOCKS, ROOM, LACKS = 16, 1 << 15, 1 << 12
+BLOCKS, ROOM, LACKS = 64, 1 << 12, 1 << 10
 
 
 @attrs.frozen

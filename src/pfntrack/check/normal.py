@@ -55,7 +55,8 @@ def renaming(phys: Physical) -> Renaming:
 def normal_phys(phys: Physical, names: Renaming) -> Physical:
     """The physical part with owners and contexts renumbered."""
     owners, contexts = dict(names.owners), dict(names.contexts)
-    if all(old == new for old, new in names.owners) and not contexts:
+    order = [each.id for each in phys.tracking] if contexts else []  # type: ignore[attr-defined]
+    if all(old == new for old, new in names.owners) and order == sorted(order):
         return attrs.evolve(phys, written=frozenset()) if phys.written else phys
     tree = tuple(attrs.evolve(e, owner=owners.get(e.owner, e.owner)) for e in phys.tree)
     tracking = phys.tracking
