@@ -185,8 +185,8 @@ COPIED = (driver(cache=WC), [ops.Write("A", 0), ops.Ioremap("x", "W", 0, 1, UCM)
 @pytest.mark.parametrize(
     ("how", "steps", "broken", "private"),
     [
-        (*ALIAS, {"I5", "I7"}, False),
-        (*HALF, {"I5", "I7"}, False),
+        (*ALIAS, {"I5"}, False),
+        (*HALF, {"I5"}, False),
         (*ZAPPED, {"I7"}, False),
         (*COPIED, {"I7"}, True),
     ],

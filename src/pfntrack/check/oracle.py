@@ -23,14 +23,18 @@ from pfntrack.releases.kernel import Kernel
 from pfntrack.releases.world import Outcome, World
 
 
-def ideal(kernel: Kernel, world: World, op: Op) -> Outcome | None:
-    """`op` in the ideal kernel; None if it cannot even be tried there."""
+def ideal(kernel: Kernel, world: World, op: Op, *, alone: bool = False) -> Outcome | None:
+    """`op` in the ideal kernel; None if it cannot even be tried there.
+
+    `alone`, nothing else counts as mapped: what is granted then is what `op` asks for.
+    """
     pat = attrs.evolve(kernel.release.pat, closed_interval=False)
     release = attrs.evolve(kernel.release, design=VmPat(), pat=pat)
     try:
-        return Kernel(release, kernel.machine, explain=False).perform(
-            truthful(kernel, world, op), op
-        )
+        books = truthful(kernel, world, op)
+        if alone:
+            books = attrs.evolve(books, phys=attrs.evolve(books.phys, tree=()))
+        return Kernel(release, kernel.machine, explain=False).perform(books, op)
     except ModelError:
         return None
 
@@ -82,19 +86,21 @@ def _cleared(world: World, op: Op) -> World:
     return world.with_process(attrs.evolve(process, space=space))
 
 
-def granted_types(world: World, op: Op) -> dict[tuple[int, int], CacheMode]:
-    """Types that `op` got, by pfn range."""
+def granted_types(world: World, op: Op) -> dict[int, CacheMode]:
+    """Types that `op` got, by pfn."""
     if isinstance(op, ops.Ioremap):
         return {
-            (held.start >> PAGE_SHIFT, held.end >> PAGE_SHIFT): held.type
+            pfn: held.type
             for held in world.phys.ioremaps
             if held.key == op.id
+            for pfn in range(held.start >> PAGE_SHIFT, held.end >> PAGE_SHIFT)
         }
     if isinstance(op, ops.Mmap | ops.Remap):
-        space = world.process(op.p).space
+        table = world.process(op.p).space.ptes
         return {
-            (run.pfn, run.pfn + run.end - run.start): run.cache
-            for run in space.ptes
-            if run.pfn is not None and op.at <= run.start < op.at + op.pages
+            run.pfn + page: run.cache
+            for run in pagetable.within(table, op.at, op.at + op.pages)
+            if run.pfn is not None
+            for page in range(run.end - run.start)
         }
     return {}

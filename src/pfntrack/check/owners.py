@@ -111,12 +111,21 @@ def nominal(world: World) -> list[tuple[int, int]]:
     ]
 
 
-def without_kernel(world: World) -> list[Memtype]:
-    """The tree's entries less one for each kernel claim that has one of its own."""
+def without_kernel(world: World, design: Design) -> list[Memtype]:
+    """The tree's entries less one for each claim of kernel code that has one of its own.
+
+    What a driver reserves for itself and gives back by itself is such a claim.
+    """
     left = list(world.phys.tree)
-    for held in world.phys.ioremaps:
+    claims = [(held.start, held.end) for held in world.phys.ioremaps]
+    if design.caller_holds and isinstance(world.phys.tracking, tuple):
+        claims += [
+            (each.pfn << PAGE_SHIFT, (each.pfn + each.pages) << PAGE_SHIFT)
+            for each in world.phys.tracking
+        ]
+    for place in claims:
         for entry in left:
-            if (entry.start, entry.end) == (held.start, held.end):
+            if (entry.start, entry.end) == place:
                 left.remove(entry)
                 break
     return left

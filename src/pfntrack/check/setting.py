@@ -29,10 +29,10 @@ ORACLE = frozenset({"I6", "I7"})
 
 @attrs.frozen
 class Answer:
-    """What a request was told: errno or none, types by pfn range, or a failure struck."""
+    """What a request was told: errno or none, types by pfn, or a failure struck."""
 
     err: str
-    granted: tuple[tuple[tuple[int, int], CacheMode], ...]
+    granted: tuple[tuple[int, CacheMode], ...]
     struck: bool
 
 

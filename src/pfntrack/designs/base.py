@@ -38,6 +38,9 @@ class Design:
     # Functions of the design that an armed failure can strike.
     symbols: frozenset[str] = frozenset()
     cost: Cost = attrs.field(default=Cost(remap=NOTHING, fault=NOTHING))
+    # What is reserved is the drivers' own, not that of the mappings: it counts as
+    # theirs for as long as they keep it, as a kernel mapping does.
+    caller_holds: bool = False
     # The release whose other code the design is put into.
     base: str = "7.3"
 

@@ -8,8 +8,10 @@ type only, and every driver must be changed.
 
 The reading with the best chance: the driver reserves its whole window with the
 type of the first full mapping and frees it when the last VMA of the window has
-gone, so nobody leaks. /dev/mem has no window: it only looks up. Pages that a
-driver inserts at fault time get what is reserved by then.
+gone, so nobody leaks. The reservation is the driver's own, as one behind an
+ioremap() is: that it is larger than what is mapped does not count against
+*tight*. /dev/mem has no window: it only looks up. Pages that a driver inserts
+at fault time get what is reserved by then.
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ class CallerManaged(Design):
 
     name: str = "caller-managed"
     summary: str = "the driver reserves its window, mmap only looks up (July 2024)"
+    caller_holds: bool = True
     cost: Cost = attrs.field(
         default=Cost(
             idea="discussed in July 2024",
