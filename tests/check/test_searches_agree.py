@@ -15,6 +15,7 @@ from pfntrack.releases import RELEASES, release_with
 MIXES = {
     "private": ("private", "munmap", "write", "zap", "fork", "forkfail", "exit", "ioremap", "move"),
     "sysfs": ("sysfs", "part", "munmap", "protect", "claim", "fork", "exit", "reserve", "shrink"),
+    "over": ("map", "over", "narrow", "zap", "fork"),
     "fault": ("map", "fault", "insert", "remap", "zapvma", "munmap", "fork", "mapfail"),
 }
 
@@ -60,6 +61,14 @@ def test_longer_programs(release: str) -> None:
     groups = ("map", "zap", "munmap", "fork", "exit")
     setting = Setting(RELEASES[release], bounds("2,2,1,1,2"), groups)
     assert plain.explore(setting, deepest=4) == explore(setting, deepest=4)
+
+
+@pytest.mark.parametrize("design", ["track-context", "ours", "vm-pat"])
+def test_what_others_map_counts(design: str) -> None:
+    """A mapping may change its type in place unless another process maps the pages too."""
+    groups = ("map", "over", "fork", "munmap")
+    setting = Setting(release_with(design), bounds("2,1,1,1,4"), groups)
+    assert plain.explore(setting) == explore(setting)
 
 
 def test_three_processes() -> None:

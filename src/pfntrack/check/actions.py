@@ -36,6 +36,11 @@ class Action:
     reach: str = LOCAL
 
     @property
+    def replaces(self) -> bool:
+        """Does it take the place of what the process has mapped there?"""
+        return self.group == "over"
+
+    @property
     def op(self) -> Op:
         """The operation itself, without what arms a failure."""
         return next(op for op in self.ops if not isinstance(op, ops.Fail))
@@ -70,9 +75,10 @@ def files(bounds: Bounds, groups: tuple[str, ...]) -> Files:
     """The files that the groups need, one per type of memory and way of mapping."""
     kinds: list[ops.Open] = []
     ways = [
-        ("remap", 0, {"map", "private", "mapfail", "zap", "remap"}),
+        ("remap", 0, {"map", "over", "private", "mapfail", "zap", "remap"}),
         ("remap", 1, {"part"}),
         ("fault", 0, {"fault", "insert"}),
+        ("narrow", 0, {"narrow"}),
     ]
     for mode, pages, users in ways:
         if users & set(groups):
@@ -112,7 +118,7 @@ def _ranges(pages: int) -> list[tuple[int, int]]:
 def _mmaps(bounds: Bounds, fd: int, shortest: int = 1) -> Iterator[ops.Mmap]:
     for at, pages in _ranges(bounds.pages):
         for off in range(bounds.pfns - pages + 1):
-            if pages >= shortest:
+            if pages >= max(shortest, bounds.least):
                 yield ops.Mmap("A", at, pages, fd, off)
 
 
@@ -121,6 +127,18 @@ def _map(menu: Menu) -> Iterator[Action]:
         fd = menu.files.fd(mode="remap", pages=0, cache=kind)
         for op in _mmaps(menu.bounds, fd):
             yield Action("map", (op,))
+
+
+def _over(menu: Menu) -> Iterator[Action]:
+    for action in _map(menu):
+        yield attrs.evolve(action, group="over")
+
+
+def _narrow(menu: Menu) -> Iterator[Action]:
+    for kind in menu.bounds.types:
+        fd = menu.files.fd(mode="narrow", cache=kind)
+        for op in _mmaps(menu.bounds, fd, shortest=2):
+            yield Action("narrow", (op,))
 
 
 def _part(menu: Menu) -> Iterator[Action]:
@@ -257,7 +275,9 @@ def _claim(menu: Menu) -> Iterator[Action]:
 
 _GROUPS = {
     "map": _map,
+    "over": _over,
     "part": _part,
+    "narrow": _narrow,
     "private": _private,
     "sysfs": _sysfs,
     "fault": _fault,

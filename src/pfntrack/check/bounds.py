@@ -16,7 +16,9 @@ from pfntrack.pat.physical import Physical
 # Groups of operations, in the order in which actions are tried, and what they are.
 GROUPS = {
     "map": "a shared mapping made by one remap_pfn_range() of the whole",
+    "over": "a shared mapping in the place of what is mapped there (MAP_FIXED)",
     "part": "a shared mapping of which the driver maps the first page only",
+    "narrow": "a shared mapping by a driver that maps each page as if it were the whole",
     "private": "a private mapping made by one remap_pfn_range()",
     "sysfs": "a mapping through the PCI resource files",
     "fault": "a mapping that is filled by faults, and the faults",
@@ -47,6 +49,7 @@ class Bounds:
     `pages` are virtual pages of each process, `pfns` pages of the one window,
     `vmas` mappings per process, `reservations` tree entries beyond those of
     the kernel's own `kernel` mappings. `types` are what user space asks for.
+    No mapping is made with fewer than `least` pages.
     """
 
     processes: int = 2
@@ -56,15 +59,17 @@ class Bounds:
     reservations: int = 2
     kernel: int = 1
     types: tuple[CacheMode, ...] = (CacheMode.UC_MINUS, CacheMode.WC)
+    least: int = 1
 
     def __str__(self) -> str:
         kinds = " and ".join(kind.short for kind in self.types)
+        least = f", mappings of >= {self.least} pages" if self.least > 1 else ""
         return (
             f"<= {_count(self.processes, 'process', 'processes')}, "
             f"<= {_count(self.vmas, 'VMA')} each on {_count(self.pages, 'virtual page')}, "
             f"{_count(self.pfns, 'physical page')}, "
             f"<= {_count(self.reservations, 'reservation')}, "
-            f"<= {_count(self.kernel, 'kernel mapping')}, {kinds}"
+            f"<= {_count(self.kernel, 'kernel mapping')}, {kinds}{least}"
         )
 
     @property

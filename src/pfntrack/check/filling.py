@@ -30,6 +30,7 @@ class Filling:
         self._flags = [
             (_FORKS if action.reach == FORK else 0)
             | (_SOMEBODY if isinstance(action.op, ops.Zap) else 0)
+            | (kernels.REPLACES if action.replaces else 0)
             for action in setting.actions
         ]
         # What was asked for, in order: answering it again gives the same tables.

@@ -92,7 +92,8 @@ class Judge:
         about an existing mapping on the process.
         """
         setting = self.tables.setting
-        about_own = isinstance(setting.actions[action].op, ops.Remap | ops.Fork)
+        asks = setting.actions[action]
+        about_own = asks.replaces or isinstance(asks.op, ops.Remap | ops.Fork)
         own = spaces[slot] if about_own else NOBODY
         key = action, self._ground_of(phys), own, answer, mapped
         found = self._asked.get(key)

@@ -27,8 +27,8 @@ MOST_PROCESSES = 5
 # What is missing from the tables.
 PAIR, RENAMED, VERDICT, REQUEST = 0, 1, 2, 3
 
-# Flags of an outcome.
-INSIDE, FORKS, NEEDS_SOMEBODY = 1, 2, 4
+# Flags of an outcome. What replaces the actor's own mappings asks for what the others map.
+INSIDE, FORKS, NEEDS_SOMEBODY, REPLACES = 1, 2, 4, 8
 
 # Columns of the table of outcomes.
 ACTION, PHYS, SPACE, CHILD, NAMES, BROKEN, FLAGS, ZAP, ANSWER = range(9)
@@ -256,10 +256,16 @@ def expand(
                 broken = t.outcomes[o, BROKEN]
                 action = t.outcomes[o, ACTION]
                 if t.outcomes[o, ANSWER] >= 0:
-                    question = t.questions[action]
-                    asked = find(t.request_keys, t.request_values, o, seen & question, 0)
+                    facts = seen
+                    if flags & REPLACES:
+                        facts = 0
+                        for each in range(living):
+                            if each != slot:
+                                facts |= t.facts[pairs[each], 0]
+                    facts &= t.questions[action]
+                    asked = find(t.request_keys, t.request_values, o, facts, 0)
                     if asked < 0:
-                        lacks = report(out.missing, lacks, REQUEST, state, slot, o, seen & question)
+                        lacks = report(out.missing, lacks, REQUEST, state, slot, o, facts)
                         continue
                     broken |= asked
                 new_phys, new_living = t.outcomes[o, PHYS], living

@@ -121,6 +121,10 @@ class Setting:
 
     def enabled(self, action: Action, space: AddressSpace, phys: Physical) -> bool:
         """Does the action make sense for a process with `space`?"""
+        if action.replaces and isinstance(action.op, ops.Mmap):
+            # The plain mmaps are those where nothing is in the way.
+            at, end = action.op.at, action.op.at + action.op.pages
+            return any(vma.start < end and at < vma.end for vma in space.vmas)
         return enabled(action.op, space, phys, self.bounds, self.window.start)
 
     def inside(self, world: World) -> bool:

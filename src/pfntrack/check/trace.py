@@ -73,11 +73,12 @@ def scenario(setting: Setting, example: Counterexample, tables: Tables | None = 
 
 
 def breaks(tried: Scenario, release: Release, name: str) -> bool:
-    """Does the property break in a run of this scenario, read back from its text?"""
+    """Does the property break at a step of this scenario, read back from its text?"""
     try:
-        return name in run_scenario(parse(format_scenario(tried)), release).broken
+        run = run_scenario(parse(format_scenario(tried)), release)
     except PfntrackError:
         return False
+    return any(each.property == name for step in run.steps for each in step.broken)
 
 
 def _renumbered(steps: list[Op]) -> list[Op]:
