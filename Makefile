@@ -7,13 +7,16 @@ INSTALLED := $(VENV)/.installed
 # Tests run on this many processes.
 JOBS ?= auto
 
-.PHONY: help venv demo test test-lab lint format bench collector clean
+.PHONY: help venv demo docs man test test-lab test-package lint format bench collector clean
 
 help:
 	@echo "make venv    create $(VENV) with the command $(BIN)/pfntrack"
 	@echo "make demo    set up, then compare a truncation under the designs of 6.1, 6.12 and 7.3"
 	@echo "make test    set up, then run the tests"
 	@echo "make test-lab  boot a Debian kernel in QEMU and compare it with the model"
+	@echo "make test-package  build wheel and sdist, install them in a fresh environment, use them"
+	@echo "make docs    build the documentation site in build/docs"
+	@echo "make man     write the man page and shell completion anew, from the parser"
 	@echo "make lint    ruff and mypy"
 	@echo "make format  rewrite the sources in canonical form"
 	@echo "make bench   compare searches over the model: evaluations and transitions per second"
@@ -41,6 +44,17 @@ test: $(INSTALLED)
 # Says why when QEMU or a package is missing; PFNTRACK_TEST_KERNEL names another kernel.
 test-lab: $(INSTALLED)
 	$(BIN)/python -m pytest -m lab -rs tests/lab/test_real.py
+
+test-package: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check build
+	$(BIN)/python -m pytest -m package -rs tests/package
+
+docs: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	$(BIN)/python -m tools.site
+
+man: $(INSTALLED)
+	$(BIN)/python -m tools.man
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -1,0 +1,1 @@
+"""The documentation site: pages written by hand, pages made from the program."""
