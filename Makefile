@@ -7,12 +7,13 @@ INSTALLED := $(VENV)/.installed
 # Tests run on this many processes.
 JOBS ?= auto
 
-.PHONY: help venv demo docs man test test-lab test-package lint format bench collector clean
+.PHONY: help venv demo docs man test test-browser test-lab test-package lint format bench collector clean
 
 help:
 	@echo "make venv    create $(VENV) with the command $(BIN)/pfntrack"
 	@echo "make demo    set up, then compare a truncation under the designs of 6.1, 6.12 and 7.3"
 	@echo "make test    set up, then run the tests"
+	@echo "make test-browser  only the tests that open pages in Chromium"
 	@echo "make test-lab  boot a Debian kernel in QEMU and compare it with the model"
 	@echo "make test-package  build wheel and sdist, install them in a fresh environment, use them"
 	@echo "make docs    build the documentation site in build/docs"
@@ -40,6 +41,10 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n $(JOBS) -m "not lab" tests
+
+# Part of the tests; says why when Chromium or its driver is missing.
+test-browser: $(INSTALLED)
+	$(BIN)/python -m pytest -m browser -rs tests/browser
 
 # Says why when QEMU or a package is missing; PFNTRACK_TEST_KERNEL names another kernel.
 test-lab: $(INSTALLED)

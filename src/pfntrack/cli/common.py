@@ -6,11 +6,13 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from pfntrack.designs import DESIGNS
 from pfntrack.errors import InputFormatError
 from pfntrack.releases import HISTORIC, RELEASES, Release, release_for, release_with
+from pfntrack.report.html import document_of, page
 from pfntrack.scenario import Scenario, find
 
 
@@ -29,6 +31,16 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     """The --json switch."""
     parser.add_argument(
         "--json", action="store_true", help="JSON instead of text (see `pfntrack schema`)"
+    )
+
+
+def add_html(parser: argparse.ArgumentParser) -> None:
+    """The --html option."""
+    parser.add_argument(
+        "--html",
+        type=Path,
+        metavar="FILE",
+        help="also write one self-contained HTML page (see `pfntrack report`)",
     )
 
 
@@ -74,3 +86,20 @@ def write_json(value: Any) -> None:
     """One JSON document on standard output."""
     json.dump(value, sys.stdout, indent=1, ensure_ascii=False)
     print()
+
+
+def write_html(path: Path | None, kind: str, value: Any, name: str = "") -> None:
+    """The page of a document that --json would print, if a page was asked for."""
+    if path is not None:
+        write_text(path, page(document_of(kind, value, name)))
+
+
+def write_text(path: Path, text: str) -> None:
+    """A result in a file.
+
+    Raises InputFormatError: it cannot be written.
+    """
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputFormatError(f"{path}: {error.strerror or error}") from None

@@ -5,7 +5,15 @@ from __future__ import annotations
 import argparse
 
 from pfntrack.check.run import run_scenario
-from pfntrack.cli.common import add_json, add_scenario, releases, scenarios, write_json
+from pfntrack.cli.common import (
+    add_html,
+    add_json,
+    add_scenario,
+    releases,
+    scenarios,
+    write_html,
+    write_json,
+)
 from pfntrack.report.json_run import comparison_json
 from pfntrack.report.text import comparison_text, first_difference
 
@@ -30,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="releases or designs, separated by commas (default: all releases)",
     )
     add_json(parser)
+    add_html(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -39,8 +48,10 @@ def run(args: argparse.Namespace) -> int:
         [run_scenario(scenario, release) for release in chosen]
         for scenario in scenarios(args.scenario)
     ]
+    document = [comparison_json(runs) for runs in compared]
+    write_html(args.html, "comparison", document)
     if args.json:
-        write_json([comparison_json(runs) for runs in compared])
+        write_json(document)
     else:
         print("\n".join(comparison_text(runs) for runs in compared), end="")
     found = any(

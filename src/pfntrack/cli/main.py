@@ -28,6 +28,7 @@ COMMANDS = (
     "explain",
     "collect",
     "audit",
+    "report",
     "schema",
     "completion",
 )

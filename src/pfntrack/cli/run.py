@@ -5,7 +5,15 @@ from __future__ import annotations
 import argparse
 
 from pfntrack.check.run import run_scenario
-from pfntrack.cli.common import add_json, add_model, add_scenario, chosen, write_json
+from pfntrack.cli.common import (
+    add_html,
+    add_json,
+    add_model,
+    add_scenario,
+    chosen,
+    write_html,
+    write_json,
+)
 from pfntrack.report.json_run import run_json
 from pfntrack.report.text import run_text
 from pfntrack.scenario import find
@@ -26,13 +34,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_scenario(parser)
     add_model(parser)
     add_json(parser)
+    add_html(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Do it."""
     result = run_scenario(find(args.scenario), chosen(args))
+    document = run_json(result)
+    write_html(args.html, "run", document)
     if args.json:
-        write_json(run_json(result))
+        write_json(document)
     else:
         print(run_text(result), end="")
     return 1 if result.broken or result.unmet else 0

@@ -15,7 +15,7 @@ from pfntrack.pat.events import Call, Event, Note, Task, Warn, WrongOwner
 from pfntrack.pat.ram import PAGE_SHIFT
 from pfntrack.report.text import first_difference
 from pfntrack.scenario.evaluate import Verdict
-from pfntrack.scenario.text import format_claim
+from pfntrack.scenario.text import format_claim, format_scenario
 from pfntrack.state.schema import to_json
 from pfntrack.traces.conform import LIMITS, KernelReport
 
@@ -26,15 +26,17 @@ COMPARISON = "pfntrack.comparison/1"
 CONFORMANCE = "pfntrack.conformance/1"
 
 
-def run_json(run: Run) -> Json:
-    """One scenario under one release."""
+def run_json(run: Run, source: str = "model") -> Json:
+    """One scenario under one release; `source` is model, or kernel for a run that was observed."""
     return {
         "schema": RUN,
         "scenario": {
             "name": run.scenario.name,
             "about": run.scenario.about,
             "tags": list(run.scenario.tags),
+            "text": format_scenario(run.scenario),
         },
+        "source": source,
         "release": run.release.name,
         "design": run.release.design.name,
         "properties": PROPERTIES,
