@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from pfntrack.audit import checks_memory as memory
 from pfntrack.audit.effective import differ
 from pfntrack.audit.evidence import Evidence
 from pfntrack.audit.finding import Finding, span_text
@@ -65,7 +66,7 @@ def has_lost_tracking(evidence: Evidence, user: User) -> bool:
 
 def tracking(evidence: Evidence, people: Sequence[User], cover: Cover) -> Iterator[Finding]:
     """Mappings that lost VM_PAT, and mappings that nothing covers."""
-    basis = "page-table entries" if cover.entries else "iomem claims"
+    sources = evidence.sources
     for user in people:
         if user.phys is None or cover.untracked(*user.phys):
             continue
@@ -79,7 +80,7 @@ def tracking(evidence: Evidence, people: Sequence[User], cover: Cover) -> Iterat
                     "error" if gaps else "warning",
                     "certain" if cover.entries else "likely",
                     f"{user} lost its tracking; {span_text(start, end)} is still mapped, {words}",
-                    ("smaps VmFlags (no ar)", basis, "pat_memtype_list"),
+                    (f"{sources.flags}: not set", sources.claims, sources.listed),
                     (start, end),
                     user.asked.cattr if user.asked is not None else None,
                     (user.pid,),
@@ -92,7 +93,7 @@ def tracking(evidence: Evidence, people: Sequence[User], cover: Cover) -> Iterat
                     "error",
                     "certain" if cover.entries else "likely",
                     f"{user} maps {span_text(start, end)}, which no reservation covers",
-                    ("maps", "smaps VmFlags", "pat_memtype_list"),
+                    (sources.maps, sources.flags, sources.listed),
                     (start, end),
                     None,
                     (user.pid,),
@@ -100,15 +101,26 @@ def tracking(evidence: Evidence, people: Sequence[User], cover: Cover) -> Iterat
 
 
 def conversions(evidence: Evidence, people: Sequence[User], owners: Ownership) -> Iterator[Finding]:
-    """Mappings whose reservation has another type than they asked for."""
+    """Mappings of another type than they asked for: by their entries, else their reservation."""
+    if evidence.known("entries") is Confidence.READ:
+        for user in people:
+            for where, kind in memory.granted(user):
+                made = _converted(evidence, user, where, kind, "certain", "page-table entries")
+                if made is not None:
+                    yield made
+                    break
+        return
     rows = evidence.state.reservations
+    source = f"{evidence.sources.listed} (type)"
     done: set[User] = set()
     for row, holding in zip(rows, owners.holdings, strict=True):
         if holding.users and holding.standing in (Standing.OWNED, Standing.PIECES):
             for user in holding.users:
-                if user not in done:
+                if user not in done and user.phys is not None:
                     done.add(user)
-                    yield from _converted(user, row.type, holding.sure)
+                    made = _converted(evidence, user, user.phys, row.type, holding.sure, source)
+                    if made is not None:
+                        yield made
     guests = [u for u in people if u.kind == "vfio" and u.phys is not None and u not in done]
     if guests:
         index = Intervals([(row.start, row.end) for row in rows])
@@ -116,26 +128,32 @@ def conversions(evidence: Evidence, people: Sequence[User], owners: Ownership) -
             if user.phys is None:
                 continue
             for at in index.overlapping(*user.phys):
-                yield from _converted(user, rows[at].type, "likely")
+                made = _converted(evidence, user, user.phys, rows[at].type, "likely", source)
+                if made is not None:
+                    yield made
                 break
 
 
-def _converted(user: User, granted: CacheMode, sure: str) -> Iterator[Finding]:
-    if user.phys is None:
-        return
-    if user.kind == "devmem" and granted not in (CacheMode.UC_MINUS, CacheMode.WB):
+def _converted(
+    evidence: Evidence, user: User, where: Range, granted: CacheMode, sure: str, source: str
+) -> Finding | None:
+    """A finding unless the type granted is the one asked for, or works like it under the MTRRs."""
+    if user.asked is None:
+        # /dev/mem asks for uncached-minus with O_SYNC and for write-back without.
+        if user.kind != "devmem" or granted in (CacheMode.UC_MINUS, CacheMode.WB):
+            return None
         asked = "uncached-minus or write-back"
-    elif user.asked is not None and user.asked is not granted:
+    elif differ(evidence, *where, user.asked, granted):
         asked = user.asked.cattr
     else:
-        return
-    yield Finding(
+        return None
+    return Finding(
         "silent-conversion",
         "warning",
         sure,
-        f"{user} asked for {asked} and got {granted.cattr} on {span_text(*user.phys)}",
-        ("maps (file name)", "pat_memtype_list (type)"),
-        user.phys,
+        f"{user} asked for {asked} and got {granted.cattr} on {span_text(*where)}",
+        (evidence.sources.asked, source, evidence.sources.mtrr),
+        where,
         granted.cattr,
         (user.pid,),
     )
@@ -154,9 +172,13 @@ def aliases(evidence: Evidence, people: Sequence[User], cover: Cover) -> Iterato
             start, end = row.start, min(row.end, rows[other].end)
             if differ(evidence, start, end, row.type, kind):
                 found += 1
-                yield _alias(start, end, f"reserved {kind.cattr} and {row.type.cattr}", "certain")
+                words = f"reserved {kind.cattr} and {row.type.cattr}"
+                yield _alias(evidence, start, end, words, "certain")
         if row.type not in latest or rows[latest[row.type]].end < row.end:
             latest[row.type] = at
+    if cover.entries:
+        yield from memory.aliases(evidence, people)
+        return
     loose = [u for u in people if has_lost_tracking(evidence, u)]
     index = Intervals([(row.start, row.end) for row in rows]) if loose else None
     for user in loose:
@@ -166,37 +188,48 @@ def aliases(evidence: Evidence, people: Sequence[User], cover: Cover) -> Iterato
                 asked = user.asked
                 if asked is not None and differ(evidence, start, end, asked, rows[at].type):
                     words = f"{user} maps {asked.cattr}, reserved {rows[at].type.cattr}"
-                    yield _alias(start, end, words, "possible", user.pid)
+                    yield _alias(evidence, start, end, words, "possible", user.pid)
                     break
 
 
-def _alias(start: int, end: int, words: str, sure: str, *pids: int) -> Finding:
-    basis = ("pat_memtype_list", "mtrr")
+def _alias(evidence: Evidence, start: int, end: int, words: str, sure: str, *pids: int) -> Finding:
+    basis = (evidence.sources.listed, evidence.sources.mtrr)
     text = f"{span_text(start, end)}: {words}"
     return Finding("alias-mismatch", "error", sure, text, basis, (start, end), None, pids)
 
 
 def forks(evidence: Evidence, people: Sequence[User]) -> Iterator[Finding]:
     """Tracked private mappings whose first page is a copy: fork cannot find the pfn."""
+    seen = evidence.known("entries") is Confidence.READ
     for user in people:
         if not (evidence.vm_pat and user.tracked and is_cow(user.vma)):
             continue
         if "dc" in user.vma.flags.split():
             continue
         copied = evidence.copied.get((user.pid, user.vma.start), 0)
-        if copied:
-            sure = "certain" if copied >= user.size else "possible"
-            where = "all its pages are" if copied >= user.size else f"{copied >> 10} KiB of it are"
-            yield Finding(
-                "next-fork-fails",
-                "warning",
-                sure,
-                f"{user}: {where} copies in RAM; fork fails with ENOMEM if the first page is",
-                ("smaps Anonymous", "smaps VmFlags (ar)"),
-                user.phys,
-                None,
-                (user.pid,),
-            )
+        if seen:
+            first = user.vma.entries[:1]
+            if not (first and first[0].start == user.vma.start and first[0].pfn is None):
+                continue
+            sure, words = "certain", "its first page is a copy in RAM: the next fork fails"
+        elif copied >= user.size:
+            sure, words = "certain", "all its pages are copies in RAM: the next fork fails"
+        elif copied:
+            sure = "possible"
+            words = f"{copied >> 10} KiB of it are copies in RAM: the next fork fails if the "
+            words += "first page is one of them"
+        else:
+            continue
+        yield Finding(
+            "next-fork-fails",
+            "warning",
+            sure,
+            f"{user}: {words} (ENOMEM)",
+            (evidence.sources.copied, evidence.sources.flags),
+            user.phys,
+            None,
+            (user.pid,),
+        )
 
 
 def holders(holding: Holding, *, shared: bool) -> str | None:

@@ -19,6 +19,8 @@ CODES = {
     "alias-mismatch": "the same address in use with two memory types",
     "silent-conversion": "the type granted is not the type asked for",
     "next-fork-fails": "fork() of this process returns ENOMEM",
+    "context-count": "a tracking context counts more or fewer holders than there are",
+    "copy-not-write-back": "private copies in RAM are mapped with the device's memory type",
     "exit-leaks": "reservations stay behind, or lines are logged, when this process exits",
 }
 

@@ -15,10 +15,10 @@ from collections.abc import Sequence
 
 import attrs
 
-from pfntrack.audit.evidence import Evidence, Row
+from pfntrack.audit.evidence import HOLDERS, Evidence, Row
 from pfntrack.audit.intervals import Disjoint, Intervals, Range
 from pfntrack.audit.users import Untracked, User
-from pfntrack.state import KernelMapping, Reservation
+from pfntrack.state import Confidence, KernelMapping, Reservation
 
 # A VMA or a reservation with more counterparts than this is described by the first ones.
 MAX_PARTNERS = 32
@@ -125,6 +125,8 @@ class _Match:
         """Untracked now, yet of a kind that begins tracked, and not wholly revoked."""
         if user.tracked is not False or user.phys is None or user.kind not in ("devmem", "pci"):
             return False
+        if self.evidence.known("entries") is Confidence.READ:
+            return any(entry.pfn is not None for entry in user.vma.entries)
         return bool(self.claims.outside(*user.phys))
 
     def _pieces(self, people: Sequence[User]) -> None:
@@ -156,7 +158,9 @@ class _Match:
         return left
 
     def _contexts(self) -> list[User]:
-        """Contexts: VMAs whose range is, or lies in, an entry that no ioremap holds."""
+        """Contexts: read, or VMAs whose range is, or lies in, an entry that no ioremap holds."""
+        if self.evidence.known("contexts") is Confidence.READ:
+            return self._read_contexts()
         left = self._left_by_range()
         ranges = list(left)
         index: Intervals | None = None
@@ -177,6 +181,23 @@ class _Match:
             self._share(left[span], partners)
         self._maybe([span for span in left if span not in groups], left)
         return [user for user in lone if user.tracked]
+
+    def _read_contexts(self) -> list[User]:
+        """Each context holds one entry of its range, whatever VMAs share it."""
+        left = self._left_by_range()
+        sharers: dict[int, list[User]] = defaultdict(list)
+        for user in self.people:
+            if user.vma.context is not None:
+                sharers[user.vma.context].append(user)
+        lone: list[User] = []
+        for context in self.evidence.state.contexts:
+            entries = left.get((context.start, context.end))
+            if entries:
+                held = Holding(Standing.OWNED, "certain", tuple(sharers[context.id]))
+                self.found[entries.pop(0)] = held
+            else:
+                lone += sharers[context.id]
+        return lone
 
     def _maybe(self, empty: list[Range], left: dict[Range, list[int]]) -> None:
         """Entries without a VMA of their own, but with VMAs inside that could be their pieces."""
@@ -235,7 +256,8 @@ class _Match:
         unsteady = self._unsteady()
         if not (hidden or unsteady or lines or places or self.moving):
             # Nothing could tell one from the other.
-            self.found = [held or _SUSPECTED for held in self.found]
+            unseen = self._unseen()
+            self.found = [held or unseen for held in self.found]
             return
         for at, row in enumerate(self.rows):
             if self.found[at] is not None:
@@ -275,16 +297,28 @@ class _Match:
         driver, bare, bound = places.at(row.start, row.end)
         if bare:
             return Holding(Standing.DRIVER, "likely", note=driver)
-        if self.evidence.readings > 1 and lines.touches(row.start, row.end):
+        if self.evidence.gaps & HOLDERS:
+            return _UNREAD
+        if self.evidence.lasting and lines.touches(row.start, row.end):
             return _STALE
         if bound:
             return Holding(Standing.DRIVER, "possible", note=driver)
         if self.moving.touches(row.start, row.end):
             return _PASSING
-        return _SUSPECTED
+        return self._unseen()
+
+    def _unseen(self) -> Holding:
+        """An entry for which no holder was seen: what follows depends on how well was looked."""
+        if self.evidence.gaps & HOLDERS:
+            return _UNREAD
+        return _LEFT if self.evidence.sees_all_holders and self.evidence.lasting else _SUSPECTED
 
 
 _STALE = Holding(Standing.STALE, "certain", note="in all readings, and a failed release overlaps")
+_LEFT = Holding(
+    Standing.STALE, "likely", note="every mapping and every ioremap area was read: none holds it"
+)
+_UNREAD = Holding(Standing.POSSIBLE, "possible", note="its holder may be in what could not be read")
 _SUSPECTED = Holding(Standing.SUSPECTED, "possible", note="no owner seen, and no proof")
 _PASSING = Holding(
     Standing.UNSTABLE, "possible", note="reservations of this device come and go meanwhile"

@@ -7,7 +7,7 @@ contexts a context releases exactly its range when its last VMA goes.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 
 import attrs
@@ -49,6 +49,8 @@ class Forecast:
 def forecast(evidence: Evidence, people: Sequence[User], owners: Ownership) -> Forecast:
     """Replay every exit alone and then all of them."""
     if evidence.release is None and people:
+        return Forecast(decidable=False)
+    if evidence.gaps & {"reservations", "processes"}:
         return Forecast(decidable=False)
     if evidence.pat_on is None and not evidence.state.reservations:
         return Forecast(decidable=False)
@@ -148,15 +150,21 @@ class _Replay:
         return Exit(pid, users[0].comm, tuple(left), tuple(log), freed, unknown)
 
     def _left(self, tree: ReplayTree, alone: list[int]) -> list[Left]:
-        """What remains of the entries of one process; equal entries are interchangeable."""
-        gone = Counter(span for number, span in tree.touched() if tree.spans[number] is None)
+        """What remains of the entries of one process; equal entries are interchangeable.
+
+        So if a release took or shrank the equal entry of somebody else, that
+        is what became of ours.
+        """
+        became: dict[Range, list[Range | None]] = defaultdict(list)
+        for number in dict.fromkeys(number for number, _ in tree.touched()):
+            row = self.rows[number]
+            became[row.start, row.end].append(tree.spans[number])
         left = []
         for number in alone:
             row = self.rows[number]
-            span = tree.spans.get(number, (row.start, row.end))
-            if gone[row.start, row.end]:
-                gone[row.start, row.end] -= 1
-            elif span is not None:
+            ends = became[row.start, row.end]
+            span = ends.pop() if ends else (row.start, row.end)
+            if span is not None:
                 left.append((span[0], span[1], row.type))
         return left
 

@@ -19,7 +19,7 @@ from pfntrack.audit.owners import Holding
 from pfntrack.audit.predict import Left
 from pfntrack.audit.users import User
 from pfntrack.pat.ram import PAGE_SHIFT
-from pfntrack.state import Reservation
+from pfntrack.state import Confidence, Reservation
 
 SCHEMA_NAME, SCHEMA_VERSION = "pfntrack-audit", 1
 Json = dict[str, Any]
@@ -140,7 +140,11 @@ def _user(user: User) -> Json:
 def _mapping(audit: Audit, user: User) -> Json:
     if has_lost_tracking(audit.evidence, user):
         tracked = "lost"
-    elif user.tracked is None or (audit.evidence.contexts and user.tracked):
+    elif user.tracked is None or (
+        audit.evidence.contexts
+        and user.tracked
+        and audit.evidence.known("contexts") is not Confidence.READ
+    ):
         tracked = "not visible" if user.tracked is None else "inferred"
     else:
         tracked = "yes" if user.tracked else "no"

@@ -40,7 +40,11 @@ def _lines(audit: Audit) -> Iterator[str]:
     yield f"kernel: {evidence.state.kernel}; tracking: {evidence.state.tracking_model}"
     pat = {True: "on", False: "off", None: "unknown"}[evidence.pat_on]
     rows = len(evidence.state.reservations)
-    yield f"PAT: {pat}; {rows} reservations in {evidence.readings} readings"
+    seen = f"in {evidence.readings} reading{'s' if evidence.readings != 1 else ''}"
+    seen = "read from a memory dump" if evidence.still else seen
+    yield f"PAT: {pat}; {rows} reservation{'s' if rows != 1 else ''} {seen}"
+    if evidence.sources.types:
+        yield f"types: {evidence.sources.types}"
     yield ""
     yield from _forecast(audit)
     yield ""

@@ -53,7 +53,7 @@ class SnapshotCollector:
         resources = _iomem(folder)
         mtrr_text = read(folder / "mtrr")
         state = State(
-            kernel=_kernel_text(kernel),
+            kernel=kernel_text(kernel),
             tracking_model="unknown" if release is None else release.design.name,
             pat=None if not pat_on else "full",
             reservations=tuple(
@@ -90,7 +90,7 @@ class SnapshotCollector:
         )
 
 
-def _kernel_text(kernel: KernelRelease | None) -> str:
+def kernel_text(kernel: KernelRelease | None) -> str:
     """The name that uname shows, with the upstream release where that differs."""
     if kernel is None:
         return "unknown"

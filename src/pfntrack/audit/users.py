@@ -15,7 +15,7 @@ from pfntrack.audit.processes import asked_type, file_kind
 from pfntrack.pat.cachemode import CacheMode
 from pfntrack.pat.memtype import is_untracked_pat_range
 from pfntrack.pat.ram import PAGE_SHIFT
-from pfntrack.state import Confidence, VmaState
+from pfntrack.state import Confidence, Context, VmaState
 
 VFIO_INDEX_SHIFT = 40
 LOW_MEMORY = 1 << 20
@@ -63,15 +63,21 @@ def users(evidence: Evidence) -> tuple[User, ...]:
         if device.driver and "vfio" in device.driver
         for bar in device.bars
     )
+    contexts = {context.id: context for context in evidence.state.contexts}
+    seen = evidence.known("entries") is Confidence.READ
     made = []
     for process in evidence.state.processes:
         for vma in process.vmas:
             kind = file_kind(vma)
             phys = _physical(evidence, process.pid, vma, kind, bars)
+            if phys is None and vma.context in contexts:
+                phys = _of_context(vma, contexts[vma.context])
             if phys is not None and phys[1] > TOP:
                 phys = None
             tracked = _tracked(evidence, vma, kind)
-            made.append(User(process.pid, process.name, vma, kind, phys, asked_type(vma), tracked))
+            # remap_pfn_range() leaves vm_page_prot alone, so it still says what was asked for.
+            asked = vma.prot if seen else asked_type(vma)
+            made.append(User(process.pid, process.name, vma, kind, phys, asked, tracked))
     return tuple(made)
 
 
@@ -81,6 +87,18 @@ def is_cow(vma: VmaState) -> bool:
     if flags:
         return "mw" in flags and "sh" not in flags
     return vma.permissions.endswith("p")
+
+
+def _of_context(vma: VmaState, context: Context) -> Range | None:
+    """The range of a VMA that has a whole context for itself or for its copies."""
+    size = (vma.end - vma.start) << PAGE_SHIFT
+    return (context.start, context.end) if size == context.end - context.start else None
+
+
+def linear_start(vma: VmaState) -> int | None:
+    """The pfn at the first page of a VMA, if the present entries lie on one line."""
+    starts = {e.pfn - (e.start - vma.start) for e in vma.entries if e.pfn is not None}
+    return starts.pop() if len(starts) == 1 else None
 
 
 def _tracked(evidence: Evidence, vma: VmaState, kind: str) -> bool | None:
@@ -101,9 +119,9 @@ def _physical(
 ) -> Range | None:
     size = (vma.end - vma.start) << PAGE_SHIFT
     offset = vma.pgoff << PAGE_SHIFT
-    if vma.entries and vma.entries[0].start == vma.start and vma.entries[0].pfn is not None:
-        offset = vma.entries[0].pfn << PAGE_SHIFT
-        return offset, offset + size
+    first = linear_start(vma)
+    if first is not None:
+        return first << PAGE_SHIFT, (first << PAGE_SHIFT) + size
     if kind in ("devmem", "pci"):
         return offset, offset + size
     if kind == "vfio":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import gc
+import importlib
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -16,6 +18,7 @@ from pfntrack.audit.snapshot import SnapshotCollector
 from pfntrack.cli.common import write_json
 from pfntrack.errors import InputFormatError
 
+KCORE = Path("/proc/kcore")
 HELP = "say who holds each reservation, what is stale, and what exits will leave"
 DESCRIPTION = """\
 Read a snapshot made by `pfntrack collect` (or take one with --live) and name the
@@ -34,7 +37,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--snapshot", type=Path, metavar="DIR", help="a collected snapshot")
     source.add_argument(
-        "--live", action="store_true", help="collect from this machine first (root sees all)"
+        "--live",
+        action="store_true",
+        help="this machine: through /proc/kcore if root and drgn are there, else its text files",
+    )
+    source.add_argument(
+        "--vmcore", type=Path, metavar="FILE", help="a memory dump, ELF or kdump (needs drgn)"
+    )
+    source.add_argument(
+        "--qemu", type=Path, metavar="SOCKET", help="a guest, by QEMU's QMP socket (needs drgn)"
+    )
+    parser.add_argument(
+        "--vmlinux",
+        type=Path,
+        metavar="FILE",
+        help="debug information (DWARF); else the kernel's own BTF is used",
     )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON (schema pfntrack-audit)")
@@ -53,7 +70,18 @@ def run(args: argparse.Namespace) -> int:
         return _diff(args)
     if args.type is not None and args.range is None:
         raise InputFormatError("--type: expected together with --range START-END")
+    if args.vmlinux is not None and args.snapshot is not None:
+        raise InputFormatError("--vmlinux: expected together with --vmcore, --qemu or --live")
+    if args.vmcore is not None:
+        return _report(_memory("open_vmcore", args.vmcore, args.vmlinux), args)
+    if args.qemu is not None:
+        return _report(_memory("open_qemu", args.qemu, args.vmlinux), args)
     if args.live:
+        if os.geteuid() == 0 and KCORE.exists():
+            try:
+                return _report(_memory("open_kcore", args.vmlinux), args)
+            except InputFormatError as error:
+                print(f"pfntrack: {error}; reading text files instead", file=sys.stderr)
         with tempfile.TemporaryDirectory(prefix="pfntrack-") as name:
             folder = Path(name)
             for line in collect(str(folder)):
@@ -62,6 +90,19 @@ def run(args: argparse.Namespace) -> int:
     if args.snapshot is None:
         raise InputFormatError("nothing to audit: expected --snapshot DIR or --live")
     return _report(SnapshotCollector(args.snapshot), args)
+
+
+def _memory(how: str, *arguments: Path | None) -> Collector:
+    """A collector that reads kernel memory; drgn is imported only now."""
+    try:
+        program = importlib.import_module("pfntrack.audit.memory.program")
+        memory = importlib.import_module("pfntrack.audit.memory.collect")
+    except ImportError as error:
+        raise InputFormatError(
+            f"reading kernel memory needs drgn ({error}): pip install 'pfntrack[vmcore]'"
+        ) from None
+    made: Collector = memory.MemoryCollector(lambda: getattr(program, how)(*arguments))
+    return made
 
 
 def _report(collector: Collector, args: argparse.Namespace) -> int:

@@ -190,6 +190,11 @@ class Guest:
             a["memtype"] or "", tuple(a["kmsg"].splitlines()), a["trace"] or "", a["procs"]
         )
 
+    @property
+    def outside(self) -> Path:
+        """QEMU's control socket for whoever wants to look at the guest from outside."""
+        return self._qemu.outside
+
     def console_mark(self) -> int:
         """A mark for console_since()."""
         return self._qemu.console_size()

@@ -132,6 +132,11 @@ class Qemu:
         self._qmp: LineChannel | None = None
         self._agent: LineChannel | None = None
 
+    @property
+    def outside(self) -> Path:
+        """A second control socket, for whoever wants to look at the guest from outside."""
+        return self._dir / "outside"
+
     def __enter__(self) -> Qemu:
         try:
             self._start()
@@ -281,5 +286,6 @@ def host_side(folder: Path) -> list[str]:
         *("-chardev", f"socket,id=agent,path={folder}/agent,server=on,wait=off"),
         *("-serial", "chardev:agent"),
         *("-qmp", f"unix:{folder}/qmp,server=on,wait=off"),
+        *("-qmp", f"unix:{folder}/outside,server=on,wait=off"),
         *("-drive", f"if=none,id=snap,format=qcow2,file={folder}/snapshots.qcow2"),
     ]
