@@ -40,7 +40,7 @@ demo: $(INSTALLED)
 	$(BIN)/pfntrack compare truncate-middle --with 6.1,6.12,7.3 || test $$? -eq 1
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n $(JOBS) -m "not lab" tests
+	$(BIN)/python -m pytest -n $(JOBS) -m "not lab and not package" tests
 
 # Part of the tests; says why when Chromium or its driver is missing.
 test-browser: $(INSTALLED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 from collections.abc import Iterator, Mapping
 
@@ -41,17 +42,23 @@ class Page:
         return self.name.count(" ")
 
 
-def pages(parser: argparse.ArgumentParser) -> Iterator[Page]:
-    """Every command and action below `parser`, in the order of --help."""
-    # Usage is wrapped to the width of the terminal, which pages do not have.
+@contextlib.contextmanager
+def wide() -> Iterator[None]:
+    """Usage is wrapped to the width of the terminal; a page is always 80 columns wide."""
     width, os.environ["COLUMNS"] = os.environ.get("COLUMNS"), "80"
     try:
-        yield from _below(parser)
+        yield
     finally:
         if width is None:
             del os.environ["COLUMNS"]
         else:
             os.environ["COLUMNS"] = width
+
+
+def pages(parser: argparse.ArgumentParser) -> Iterator[Page]:
+    """Every command and action below `parser`, in the order of --help."""
+    with wide():
+        yield from list(_below(parser))
 
 
 def _below(parser: argparse.ArgumentParser) -> Iterator[Page]:

@@ -1,0 +1,81 @@
+"""The man page and the completion scripts that the package installs."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+
+import pytest
+from tools.man import ROOT, files
+from tools.parsers import pages
+
+from pfntrack.cli import build_parser
+from pfntrack.cli.main import COMMANDS
+
+PAGE = ROOT / "man" / "pfntrack.1"
+BASH = ROOT / "completions" / "pfntrack.bash"
+
+
+def test_generated_files_are_fresh() -> None:
+    """`make man` would change nothing but, with another Python, line breaks of usage."""
+    for path, text in files().items():
+        fresh, kept = text.split(), path.read_text(encoding="utf-8").split()
+        assert fresh == kept, f"{path.name} is stale: make man"
+
+
+def test_every_command_has_a_section() -> None:
+    """Commands and their actions, each under a heading of its own."""
+    text = PAGE.read_text(encoding="utf-8")
+    headings = re.findall(r"(?m)^\.SS \\fB(pfntrack .+)\\fR$", text)
+    assert [page.name for page in pages(build_parser())] == headings
+    assert set(COMMANDS) == {name.split()[1] for name in headings}
+
+
+def test_man_accepts_the_page() -> None:
+    """The formatter has nothing to warn about, and no line is wider than the page."""
+    if shutil.which("man") is None or shutil.which("groff") is None:
+        pytest.skip("man and groff are not installed")
+    done = subprocess.run(
+        ["man", "--warnings", "-E", "UTF-8", "-l", str(PAGE)],
+        env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "MANWIDTH": "100"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == ""
+    assert "EXIT STATUS" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 100
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        (["pfntrack", "tri"], {"triage"}),
+        (["pfntrack", "lab", "fu"], {"fuzz"}),
+        (["pfntrack", "check", "--preset", ""], {"quick", "default", "deep"}),
+    ],
+)
+def test_bash_completes(typed: list[str], offered: set[str]) -> None:
+    """The script completes commands, actions and choices in a real shell."""
+    words = " ".join(f"'{word}'" for word in typed)
+    script = f"""
+        source {BASH}
+        COMP_WORDS=({words})
+        COMP_CWORD={len(typed) - 1}
+        COMP_LINE="{" ".join(typed)}"
+        COMP_POINT=${{#COMP_LINE}}
+        _shtab_pfntrack
+        printf '%s\\n' "${{COMPREPLY[@]}}"
+    """
+    done = subprocess.run(
+        ["bash", "--norc", "-c", script], capture_output=True, text=True, check=True
+    )
+    assert offered == set(done.stdout.split())
+
+
+def test_zsh_accepts_the_script() -> None:
+    """The script has no syntax error."""
+    if shutil.which("zsh") is None:
+        pytest.skip("zsh is not installed")
+    subprocess.run(["zsh", "-n", str(ROOT / "completions" / "_pfntrack")], check=True)
