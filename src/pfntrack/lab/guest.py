@@ -167,6 +167,10 @@ class Guest:
         """A file of the guest, empty if it cannot be read."""
         return str(self._ask(f"cat {path}")["text"])
 
+    def run(self, program: str, timeout: float) -> dict[str, Any]:
+        """Run a program of the initramfs: its output, status, and whether it had to be left."""
+        return self._ask(f"run {program}", timeout)
+
     def batch(self, steps: Sequence[Sequence[str]]) -> Iterator[tuple[Answer, dict[str, Any]]]:
         """Many steps in one go: each step's answer, and what the agent saw change.
 

@@ -399,6 +399,8 @@ static void command(char *line)
 		observe_all();
 	else if (!strcmp(verb, "batch"))
 		batch();
+	else if (!strcmp(verb, "run"))
+		run_program(rest);
 	else
 		say_result(-ENOSYS);
 }

@@ -7,6 +7,7 @@
  * worker.c   the processes of a scenario: each waits for one operation,
  *            performs it and says what came of it
  * observe.c  what can be read after each step
+ * run.c      programs of the initramfs
  */
 #ifndef AGENT_H
 #define AGENT_H
@@ -55,5 +56,6 @@ void observe_all(void);
 void look_start(void);
 void look(void);
 char *slurp(const char *path, size_t *len);
+void run_program(char *rest);
 
 #endif

@@ -1,0 +1,101 @@
+"""Which files and windows a scenario uses, and in-tree files in place of the driver's."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import attrs
+
+from pfntrack.check.run import Run, run_scenario
+from pfntrack.mm import ops
+from pfntrack.pat.cachemode import CacheMode
+from pfntrack.releases import Release
+from pfntrack.scenario import MachineSpec, Scenario, Step
+
+_KERNEL = (
+    ops.Remap,
+    ops.Ioremap,
+    ops.Request,
+    ops.Release,
+    ops.WcReserve,
+    ops.WcFree,
+)
+
+
+def used_pages(scenario: Scenario) -> dict[str, int]:
+    """How many pages of each window the program reaches, by the window's name."""
+    reach: dict[str, int] = defaultdict(lambda: 1)
+    windows: dict[tuple[str, int], str] = {}
+    for step in scenario.steps:
+        match step.op:
+            case ops.Open(p=p, fd=fd, window=window):
+                windows[p, fd] = window
+                if window:
+                    reach[window] = max(reach[window], 1)
+            case ops.VfioOpen(p=p, fds=fds, window=window):
+                windows[p, fds[2]] = window
+                reach[window] = max(reach[window], 1)
+            case ops.Fork(p=p, child=child):
+                windows |= {(child, fd): w for (name, fd), w in windows.items() if name == p}
+            case ops.Mmap(p=p, fd=fd, off=off, pages=pages, window=window):
+                name = window or windows.get((p, fd), "")
+                if name:
+                    reach[name] = max(reach[name], off + pages)
+            case ops.RamAlloc(id=name, pages=pages):
+                reach[f"ram{name}"] = pages
+            case ops.InsertPfn(window=window, off=off):
+                reach[window] = max(reach[window], off + 1)
+            case ops.DriverBind(window=window) | ops.DriverUnbind(window=window):
+                reach[window] = max(reach[window], 1)
+            case _ if isinstance(step.op, _KERNEL):
+                reach[step.op.window] = max(reach[step.op.window], step.op.off + step.op.pages)
+    return dict(reach)
+
+
+def in_tree(scenario: Scenario, releases: tuple[Release, ...]) -> Scenario:
+    """The scenario with sysfs files in place of the parametric driver, if that is the same.
+
+    It is when the model says so: every step has the same result, reservations
+    and violations under all of `releases`.
+    """
+    changed = attrs.evolve(
+        scenario,
+        steps=tuple(
+            attrs.evolve(step, op=_sysfs(step, scenario.machine)) for step in scenario.steps
+        ),
+    )
+    if changed == scenario or _asks_the_driver(changed):
+        return scenario
+    for release in releases:
+        if _shown(run_scenario(scenario, release)) != _shown(run_scenario(changed, release)):
+            return scenario
+    return changed
+
+
+def _sysfs(step: Step, machine: MachineSpec) -> ops.Op:
+    op = step.op
+    if not isinstance(op, ops.Open) or op.target != "driver" or op.mode != "remap":
+        return op
+    window = machine.window(op.window)
+    if op.first or op.pages or window is None or not window.bdf:
+        return op
+    wc = op.cache is CacheMode.WC
+    if op.cache not in (CacheMode.WC, CacheMode.UC_MINUS) or (wc and not window.prefetchable):
+        return op
+    return ops.Open(op.p, op.fd, "sysfs", op.window, wc=wc, readonly=op.readonly)
+
+
+def _asks_the_driver(scenario: Scenario) -> bool:
+    """Does anything still need the module, so that nothing would be won?"""
+    return any(
+        isinstance(step.op, ops.Zap | ops.ZapVma | ops.Remap | ops.InsertPfn)
+        or (isinstance(step.op, ops.Open) and step.op.target == "driver")
+        for step in scenario.steps
+    )
+
+
+def _shown(run: Run) -> list[object]:
+    return [
+        (step.result, step.state.reservations, step.state.contexts, step.broken)
+        for step in run.steps
+    ]

@@ -1,0 +1,208 @@
+"""What a reproducer consists of: the program, its checks, and on which kernels they fail."""
+
+from __future__ import annotations
+
+import attrs
+
+from pfntrack.check.properties import PROPERTIES
+from pfntrack.check.run import Run, run_scenario
+from pfntrack.errors import InputFormatError, PfntrackError
+from pfntrack.mm import ops
+from pfntrack.releases import HISTORIC, RELEASES, Release, release_with
+from pfntrack.repro.checks import Check
+from pfntrack.repro.choose import choose
+from pfntrack.repro.files import in_tree
+from pfntrack.scenario import Expect, ExpectProperty, Scenario, Step
+from pfntrack.scenario.evaluate import applies
+from pfntrack.scenario.model import NO_LIMIT
+
+NEWEST = "7.3"
+_BEST = "ours"
+
+
+class CannotReproduceError(PfntrackError):
+    """No program can show this: the text says what stands against it."""
+
+
+@attrs.frozen
+class Reproducer:
+    """A scenario as it will be performed, and what is checked.
+
+    `bad` is the run on the release where the properties break, `good` the run
+    that says what to expect. `verdicts` are those of the model: release and
+    the checks that fail there. `open_too` are violations left unchecked
+    because the newest release has them as well.
+    """
+
+    scenario: Scenario
+    release: Release
+    bad: Run
+    good: Run
+    checks: tuple[Check, ...]
+    verdicts: tuple[tuple[Release, tuple[Check, ...]], ...]
+    open_too: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
+    firm: tuple[bool, ...] = ()
+
+    def failing(self, name: str) -> tuple[Check, ...]:
+        """The checks that fail on a modelled release."""
+        return next(checks for release, checks in self.verdicts if release.name == name)
+
+    @property
+    def known_on_newest(self) -> bool:
+        """Does the newest modelled release show it as well, by computation?"""
+        return bool(self.failing(NEWEST))
+
+    @property
+    def properties(self) -> tuple[str, ...]:
+        """The properties that the checks stand for, in the usual order."""
+        shown = {check.law for check in self.checks}
+        return tuple(name for name in PROPERTIES if name in shown)
+
+
+def plan(
+    scenario: Scenario, release: Release | None = None, properties: frozenset[str] | None = None
+) -> Reproducer:
+    """Choose release, files and checks.
+
+    Raises InputFormatError: nothing breaks there, so there is nothing to show.
+    Raises CannotReproduceError: no program in a guest or on a machine can do it.
+    """
+    release = release or _claimed_release(scenario)
+    against = machine_reasons(scenario)
+    if against:
+        raise CannotReproduceError(f"{scenario.name}: no program can do this: {against[0]}")
+    everyone = (*RELEASES.values(), *HISTORIC.values())
+    program = in_tree(_with_exits(_shown(scenario)), tuple(RELEASES.values()))
+    bad = run_scenario(program, release)
+    if not bad.broken:
+        raise InputFormatError(
+            f"{scenario.name}: no property breaks under {release.name}, nothing to reproduce"
+        )
+    newest = run_scenario(program, RELEASES[NEWEST])
+    wanted, also = properties or frozenset(), frozenset[str]()
+    if not wanted:
+        # What the newest release has as well would hide that the rest is mended there.
+        wanted = _claims(scenario, release) & bad.broken or bad.broken
+        also = wanted & newest.broken
+        wanted = wanted - also or wanted
+    if missing := sorted(wanted - bad.broken):
+        raise InputFormatError(
+            f"{scenario.name}: {missing[0]} does not break under {release.name}; "
+            f"{', '.join(sorted(bad.broken))} do"
+        )
+    good, checks, unseen = _reference(program, bad, newest, wanted)
+    if not checks:
+        raise CannotReproduceError(
+            f"{scenario.name}: what breaks cannot be seen from outside: {unseen[0]}"
+        )
+    runs = [(each, run_scenario(program, each)) for each in everyone]
+    recorded = [run for each, run in runs if each.name in RELEASES]
+    return Reproducer(
+        program,
+        release,
+        bad,
+        good,
+        tuple(checks),
+        tuple((each, tuple(c for c in checks if not c.holds(run))) for each, run in runs),
+        tuple(name for name in PROPERTIES if name in also - wanted),
+        tuple(unseen),
+        _firm(recorded),
+    )
+
+
+def _reference(
+    program: Scenario, bad: Run, newest: Run, wanted: frozenset[str]
+) -> tuple[Run, list[Check], list[str]]:
+    """The run that says what to expect: the first in which every check holds.
+
+    The newest release comes first, then the design that keeps most.
+    """
+    options = [newest, run_scenario(program, release_with(_BEST))]
+    found = []
+    for good in options:
+        checks, unseen = choose(bad, good, wanted)
+        checks.sort(key=lambda check: check.step)
+        failing = [check for check in checks if not check.holds(good)]
+        if checks and not failing:
+            return good, checks, unseen
+        found.append((len(failing), good, checks, unseen))
+    _, good, checks, unseen = min(found, key=lambda each: each[0])
+    return good, checks, unseen
+
+
+def _firm(runs: list[Run]) -> tuple[bool, ...]:
+    """Per step: do all recorded releases return the same?"""
+    return tuple(
+        len({(step.result.err, step.result.signal) for step in steps}) == 1
+        for steps in zip(*(run.steps for run in runs), strict=True)
+    )
+
+
+def _shown(scenario: Scenario) -> Scenario:
+    """Steps without claims: those are made of the unchanged program."""
+    return attrs.evolve(scenario, steps=tuple(Step(step.op) for step in scenario.steps), final=())
+
+
+def _with_exits(scenario: Scenario) -> Scenario:
+    """Every process exits in the end, the newest first."""
+    alive = ["A"]
+    for step in scenario.steps:
+        if isinstance(step.op, ops.Fork) and step.op.child not in alive:
+            alive.append(step.op.child)
+        elif isinstance(step.op, ops.Exit) and step.op.p in alive:
+            alive.remove(step.op.p)
+    exits = tuple(Step(ops.Exit(name)) for name in reversed(alive))
+    return attrs.evolve(scenario, steps=(*scenario.steps, *exits))
+
+
+def _broken_claims(scenario: Scenario) -> list[ExpectProperty]:
+    claims: list[Expect] = [*scenario.final]
+    for step in scenario.steps:
+        claims += step.expects
+    return [each for each in claims if isinstance(each, ExpectProperty) and each.broken]
+
+
+def _claims(scenario: Scenario, release: Release) -> frozenset[str]:
+    """Properties of which the scenario itself says that they break on this release."""
+    return frozenset(
+        name
+        for claim in _broken_claims(scenario)
+        if applies(claim, release.name, release.design.name)
+        for name in claim.names
+    )
+
+
+def _claimed_release(scenario: Scenario) -> Release:
+    """Where the scenario says that something breaks, or else where something does.
+
+    Of several releases it is the newest, and the newest of all only if there
+    is no other.
+    """
+    newest_first = list(reversed(RELEASES.values()))
+    order = [*newest_first[1:], *HISTORIC.values(), newest_first[0]]
+    for release in order:
+        if any(each.on for each in _broken_claims(scenario)) and _claims(scenario, release):
+            return release
+    for release in (*newest_first[1:], newest_first[0]):
+        if run_scenario(scenario, release).broken:
+            return release
+    return newest_first[1]
+
+
+def machine_reasons(scenario: Scenario) -> list[str]:
+    """What of the scenario's machine no program can bring about."""
+    machine = scenario.machine
+    reasons = []
+    if machine.pat not in ("full", "off"):
+        reasons.append(f"Linux programs its own PAT, never the layout {machine.pat}")
+    if machine.phys_bits != type(machine)().phys_bits:
+        reasons.append("the processor has a fixed number of physical address bits")
+    if machine.overcommit_pages != NO_LIMIT:
+        reasons.append("the limit on committed memory follows from the machine's RAM")
+    if not machine.mtrrs:
+        reasons.append("the processor always has MTRRs")
+    for step in scenario.steps:
+        if isinstance(step.op, ops.VfioOpen | ops.VfioMemory):
+            reasons.append(f"VFIO has to be set up by hand (line {step.line})")
+    return reasons

@@ -1,0 +1,218 @@
+"""Operations as C: one expression or statement per step, by kernel and libc names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+
+from pfntrack.lab.build import MODULE_SOURCES
+from pfntrack.lab.ops import Translator
+from pfntrack.lab.programs import neutral
+from pfntrack.lab.regions import Regions
+from pfntrack.mm import ops
+from pfntrack.mm.ops import Op
+from pfntrack.pat.cachemode import CacheMode
+
+TEST = "TEST"
+_CACHES = {
+    CacheMode.WB: "PFNLAB_WB",
+    CacheMode.WC: "PFNLAB_WC",
+    CacheMode.UC_MINUS: "PFNLAB_UC_MINUS",
+    CacheMode.UC: "PFNLAB_UC",
+    CacheMode.WT: "PFNLAB_WT",
+    CacheMode.WP: "PFNLAB_WP",
+}
+_MODES = {"remap_then_fail": "PFNLAB_MODE_FAILS"}
+_PROTS = {"r": "PROT_READ", "w": "PROT_WRITE", "x": "PROT_EXEC"}
+
+
+@attrs.frozen
+class Action:
+    """Who does a step, and the statement; `fd` is the variable that it sets first."""
+
+    who: str
+    statement: str
+
+
+class Translation:
+    """Operations of one program as C; remembers names that become numbers."""
+
+    def __init__(self) -> None:
+        self._slots: dict[str, int] = {}
+        self._ram: dict[str, int] = {}
+
+    def action(self, op: Op) -> Action:
+        """The C statement for one operation."""
+        if isinstance(op, ops.Exit):
+            return (
+                Action(TEST, f"kill_process({op.p});") if op.killed else Action(op.p, "_exit(0);")
+            )
+        if isinstance(op, ops.Fork):
+            return Action(op.p, f"fork_process({op.child});")
+        if isinstance(op, ops.Read | ops.Write):
+            store = "true" if isinstance(op, ops.Write) else "false"
+            return Action(op.p, f"signalled(touch({op.at}, {store}));")
+        who = str(getattr(op, "p", TEST))
+        return Action(who, f"result({_CALLS[type(op)](self, op)});")
+
+    def slot(self, name: str) -> int:
+        """The module's number for a kernel mapping."""
+        return self._slots.setdefault(name, len(self._slots))
+
+    def ram(self, name: str) -> int:
+        """The module's number for allocated memory."""
+        return self._ram.setdefault(name, len(self._ram))
+
+
+def _at(op: Any) -> str:
+    return f"AT({op.at}), PAGES({op.pages})"
+
+
+def _prot(text: str) -> str:
+    return " | ".join(_PROTS[letter] for letter in "rwx" if letter in text) or "PROT_NONE"
+
+
+def _open(_t: Translation, op: ops.Open) -> str:
+    flags = "O_RDONLY" if op.readonly else "O_RDWR"
+    if op.sync:
+        flags += " | O_SYNC"
+    match op.target:
+        case "sysfs":
+            suffix = '"_wc"' if op.wc else '""'
+            call = f"open_bar({op.window}, {suffix}, {flags})"
+        case "driver":
+            mode = _MODES.get(op.mode, f"PFNLAB_MODE_{op.mode.upper()}")
+            cache = _CACHES[op.cache]
+            call = f"open_lab({op.window}, {mode}, {cache}, {op.first}, {op.pages}, {flags})"
+        case "devmem":
+            call = f'open("/dev/mem", {flags})'
+        case _:
+            call = f"open({quoted(op.path)}, {flags})"
+    return f"fd[{op.fd}] = {call}"
+
+
+def _mmap(_t: Translation, op: ops.Mmap) -> str:
+    off = f"pfn({op.window}, {op.off})" if op.window else str(op.off)
+    share = "MAP_SHARED" if op.shared else "MAP_PRIVATE"
+    return f"map(fd[{op.fd}], {op.at}, {op.pages}, {off}, {_prot(op.prot)}, {share})"
+
+
+def _anon(_t: Translation, op: ops.AnonOver) -> str:
+    return f"map(-1, {op.at}, {op.pages}, 0, {_prot(op.prot)}, MAP_PRIVATE | MAP_ANONYMOUS)"
+
+
+def _mremap(_t: Translation, op: ops.Mremap) -> str:
+    names = (
+        ("MREMAP_MAYMOVE", op.maymove or op.fixed or op.dontunmap),
+        ("MREMAP_FIXED", op.fixed),
+        ("MREMAP_DONTUNMAP", op.dontunmap),
+    )
+    flags = " | ".join(name for name, on in names if on) or "0"
+    to = f", AT({op.to})" if op.to is not None else ", NULL"
+    return f"moved(mremap(AT({op.at}), PAGES({op.old}), PAGES({op.new}), {flags}{to}))"
+
+
+def _ask(file: str, what: str, *arguments: object) -> str:
+    return f"ASK({', '.join(map(str, (file, f'PFNLAB_{what}', *arguments)))})"
+
+
+def _span(op: Any) -> tuple[str, str]:
+    """Physical address and bytes of pages of a window."""
+    return f"PAGES(pfn({op.window}, {op.off}))", f"PAGES({op.pages})"
+
+
+def _zap(_t: Translation, op: ops.Zap) -> str:
+    first = f"pfn({op.window}, {op.off})" if op.window else op.off
+    return _ask(f"fd[{op.fd}]", "ZAP", first, op.pages, int(op.even_cows))
+
+
+def _fail(_t: Translation, op: ops.Fail) -> str:
+    # The lab knows which calls count and what a function returns that gives a pointer.
+    line = Translator([], Regions(), "").command(neutral(op), op.p).lines[0]
+    _, _, _, symbol, *numbers = line.split()
+    nth, value, at, match = map(int, numbers)
+    signed = value - (1 << 64) if value >> 63 else value
+    arguments = f"{nth}, (__u64){signed}, {at:#x}, {match}"
+    return f'lab_ask(lab, PFNLAB_FAIL, "{symbol}", (const __u64[8]){{ {arguments} }}, NULL)'
+
+
+def _remap(_t: Translation, op: ops.Remap) -> str:
+    where = f"(__u64)AT({op.at}), PAGES({op.pages}), pfn({op.window}, {op.off})"
+    return _ask("lab", "REMAP", where, _CACHES[op.cache])
+
+
+def _ioremap(t: Translation, op: ops.Ioremap) -> str:
+    return _ask("lab", "IOREMAP", *_span(op), _CACHES[op.cache], t.slot(op.id))
+
+
+def _plain(what: str) -> Callable[[Translation, Any], str]:
+    return lambda _t, op: _ask("lab", what, *_span(op))
+
+
+def _madvise(_t: Translation, op: ops.Madvise) -> str:
+    return f"madvise({_at(op)}, MADV_{op.advice.upper()})"
+
+
+_CALLS: dict[type[Op], Callable[[Translation, Any], str]] = {
+    ops.Open: _open,
+    ops.Close: lambda _t, op: f"close(fd[{op.fd}])",
+    ops.Mmap: _mmap,
+    ops.AnonOver: _anon,
+    ops.Munmap: lambda _t, op: f"munmap({_at(op)})",
+    ops.Mprotect: lambda _t, op: f"mprotect({_at(op)}, {_prot(op.prot)})",
+    ops.Madvise: _madvise,
+    ops.Mremap: _mremap,
+    ops.Mlock: lambda _t, op: f"{'munlock' if op.unlock else 'mlock'}({_at(op)})",
+    ops.Mseal: lambda _t, op: f"syscall(SYS_mseal, {_at(op)}, 0)",
+    ops.Access: lambda _t, op: f"debugger_reads({op.at})",
+    ops.Zap: _zap,
+    ops.ZapVma: lambda _t, op: _ask("lab", "ZAPVMA", f"(__u64)AT({op.at}), PAGES({op.pages})"),
+    ops.Remap: _remap,
+    ops.InsertPfn: lambda _t, op: _ask(
+        "lab", "INSERT", f"(__u64)AT({op.at})", f"pfn({op.window}, {op.off})"
+    ),
+    ops.Ioremap: _ioremap,
+    ops.Iounmap: lambda t, op: _ask("lab", "IOUNMAP", t.slot(op.id)),
+    ops.Request: _plain("CLAIM"),
+    ops.Release: _plain("UNCLAIM"),
+    ops.WcReserve: _plain("WC_RESERVE"),
+    ops.WcFree: _plain("WC_FREE"),
+    ops.RamAlloc: lambda t, op: f"lab_ram(ram{op.id}, {t.ram(op.id)})",
+    ops.RamType: lambda t, op: _ask("lab", "RAM_TYPE", t.ram(op.id), _CACHES[op.cache]),
+    ops.DriverBind: lambda _t, op: f'driver_does({op.window}, "bind")',
+    ops.DriverUnbind: lambda _t, op: f'driver_does({op.window}, "unbind")',
+    ops.SetMtrr: lambda _t, op: f'write_file("/proc/mtrr", {quoted(op.text)})',
+    ops.Sysctl: lambda _t, op: f'write_file("/proc/sys/{op.name}", {quoted(op.value)})',
+    ops.Fail: _fail,
+    ops.Unfail: lambda _t, _op: "lab_fired()",
+}
+
+
+def quoted(text: str) -> str:
+    """A C string literal; anything but plain ASCII is written in octal."""
+    out = []
+    for byte in text.encode():
+        char = chr(byte)
+        if char in '"\\':
+            out.append(f"\\{char}")
+        elif 32 <= byte < 127 and char != "?":
+            out.append(char)
+        else:
+            out.append(f"\\{byte:03o}")
+    return f'"{"".join(out)}"'
+
+
+def module_numbers() -> dict[str, int]:
+    """Names and numbers of the driver module's interface, from its header."""
+    text = (MODULE_SOURCES / "pfnlab.h").read_text()
+    numbers: dict[str, int] = {}
+    for body in re.findall(r"enum \{(.*?)\};", text, re.DOTALL):
+        following = 0
+        for name, given in re.findall(r"^\s*(PFNLAB_\w+)(?:\s*=\s*(\d+))?,", body, re.MULTILINE):
+            following = int(given) if given else following
+            numbers[name] = following
+            following += 1
+    return numbers
