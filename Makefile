@@ -51,7 +51,7 @@ test-lab: $(INSTALLED)
 	$(BIN)/python -m pytest -m lab -rs tests/lab/test_real.py
 
 test-package: $(INSTALLED)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check build
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check build pipx
 	$(BIN)/python -m pytest -m package -rs tests/package
 
 docs: $(INSTALLED)
