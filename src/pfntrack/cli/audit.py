@@ -15,7 +15,7 @@ from pfntrack.audit.checks import Audit, audit
 from pfntrack.audit.collector import collect
 from pfntrack.audit.evidence import Collector
 from pfntrack.audit.snapshot import SnapshotCollector
-from pfntrack.cli.common import write_json
+from pfntrack.cli.common import add_html, write_html, write_json
 from pfntrack.errors import InputFormatError
 
 KCORE = Path("/proc/kcore")
@@ -56,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON (schema pfntrack-audit)")
     form.add_argument("--mail", action="store_true", help="plain text of at most 75 columns")
+    add_html(parser)
     place = parser.add_mutually_exclusive_group()
     place.add_argument("--bar", metavar="BDF[/N]", help="is this BAR write-combining, and why")
     place.add_argument(
@@ -66,6 +67,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Audit, answer a question, or compare."""
+    if args.html and (args.words or args.bar is not None or args.range is not None):
+        raise InputFormatError("--html: expected a whole audit, without diff, --bar and --range")
     if args.words:
         return _diff(args)
     if args.type is not None and args.range is None:
@@ -112,6 +115,8 @@ def _report(collector: Collector, args: argparse.Namespace) -> int:
         made = audit(collector.collect())
         if args.bar is not None or args.range is not None:
             return _answer(made, args)
+        if args.html:
+            write_html(args.html, "audit", report_json.as_json(made))
         if args.json:
             sys.stdout.writelines(report_json.write(made))
         else:

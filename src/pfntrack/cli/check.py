@@ -18,12 +18,14 @@ from pfntrack.check.bounds import BASIC, GROUPS, Bounds, parse_bounds, parse_gro
 from pfntrack.check.explore import Limits, Search
 from pfntrack.check.properties import PROPERTIES
 from pfntrack.check.report import Found
+from pfntrack.check.run import run_scenario
 from pfntrack.check.setting import Setting
 from pfntrack.check.text import cost_text, text
 from pfntrack.check.trace import scenario
-from pfntrack.cli.common import add_json, add_model, chosen, write_json
+from pfntrack.cli.common import add_html, add_json, add_model, chosen, write_html, write_json
 from pfntrack.errors import InputFormatError
-from pfntrack.scenario import format_scenario
+from pfntrack.report.json_run import run_json
+from pfntrack.scenario import Scenario, format_scenario, parse
 
 HELP = "search all programs within bounds for broken properties"
 DESCRIPTION = """\
@@ -114,6 +116,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-output", action="store_true", help="write no counterexamples")
     parser.add_argument("--quiet", action="store_true", help="no progress, no cost")
     add_json(parser)
+    add_html(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -129,9 +132,13 @@ def run(args: argparse.Namespace) -> int:
         _say("processes are not interchangeable here; searching again without symmetry")
         search = Search(setting, watched, workers=args.workers)
         found = _search(search, args)
-    files = {} if args.no_output else _write(search, found, args.output)
+    shown = args.json or args.html
+    examples = {} if args.no_output and not shown else _examples(search, found)
+    files = {} if args.no_output else _write(examples, args.output)
+    document = _json(setting, found, watched, files, examples) if shown else {}
+    write_html(args.html, "check", document)
     if args.json:
-        write_json(_json(setting, found, watched, files))
+        write_json(document)
     else:
         print(text(setting, found, watched, files), end="")
     if found.cost and not args.quiet:
@@ -219,12 +226,19 @@ def _interruptible(search: Search) -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _write(search: Search, found: Found, folder: Path) -> dict[str, str]:
+def _examples(search: Search, found: Found) -> dict[str, Scenario]:
+    """The counterexamples as scenarios, by property."""
+    tables = search.filling.tables if search.symmetric else None
+    return {
+        name: scenario(search.setting, example, tables)
+        for name, example in found.counterexamples.items()
+    }
+
+
+def _write(examples: dict[str, Scenario], folder: Path) -> dict[str, str]:
     """Write the counterexamples; property to file name."""
     files = {}
-    tables = search.filling.tables if search.symmetric else None
-    for name, example in found.counterexamples.items():
-        made = scenario(search.setting, example, tables)
+    for name, made in examples.items():
         path = folder / f"{made.name}.pfn"
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -236,9 +250,14 @@ def _write(search: Search, found: Found, folder: Path) -> dict[str, str]:
 
 
 def _json(
-    setting: Setting, found: Found, watched: frozenset[str], files: dict[str, str]
+    setting: Setting,
+    found: Found,
+    watched: frozenset[str],
+    files: dict[str, str],
+    examples: dict[str, Scenario],
 ) -> dict[str, object]:
     bounds = setting.bounds
+    texts = {name: format_scenario(example) for name, example in examples.items()}
     return {
         "schema": "pfntrack.check/1",
         "release": setting.release.name,
@@ -263,6 +282,11 @@ def _json(
             if name in watched
         },
         "cost": attrs.asdict(found.cost) if found.cost else None,
+        "runs": {
+            name: run_json(run_scenario(parse(texts[name]), setting.release))
+            for name in PROPERTIES
+            if name in texts
+        },
     }
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from pfntrack.check.properties import PROPERTIES
 from pfntrack.report.html.documents import Document
+from pfntrack.report.html.machine import machine
 from pfntrack.report.html.runs import Pool, case
 
 Json = dict[str, Any]
@@ -43,4 +45,67 @@ def _explorer(cases: list[tuple[tuple[str, int | None], list[Json]]], title: str
     return {"title": title, "data": {"cases": made, "pool": pool.values}}
 
 
-_VIEWS: dict[str, Callable[[Any, str], Json]] = {"run": _run, "comparison": _comparison}
+def _check(body: Json, _name: str) -> Json:
+    pool = Pool()
+    runs = body.get("runs", {})
+    names = list(runs)
+    made = [case([run], pool, name=f"breaks {name}") for name, run in runs.items()]
+    for name, each in zip(names, made, strict=True):
+        each["property"] = name
+    properties = [
+        {
+            "name": name,
+            "text": (runs[names[0]]["properties"] if names else PROPERTIES).get(name, ""),
+            "after": found["broken_after"],
+            "file": found["counterexample"],
+            "case": names.index(name) + 1 if name in runs else None,
+        }
+        for name, found in body["properties"].items()
+    ]
+    broken = sum(each["after"] is not None for each in properties)
+    reach = "holds within these bounds"
+    if not body["complete"]:
+        reach = f"not broken by the {body['states']:,} states seen so far"
+    return {
+        "title": f"Check of {body['release']} ({body['design']})",
+        "about": f"{broken} of {len(properties)} properties break within the bounds.",
+        "check": body | {"rows": properties, "reach": reach},
+        "data": {"cases": made, "pool": pool.values},
+    }
+
+
+def _conformance(body: Json, _name: str) -> Json:
+    pool = Pool()
+    made: list[Json] = []
+    numbers: dict[tuple[str, str], int] = {}
+    for kernel, report in body["kernels"].items():
+        for one in report.get("comparisons", []):
+            numbers[kernel, one["scenario"]] = len(made) + 1
+            name = f"{one['scenario']} on {kernel}"
+            made.append(case(one["runs"], pool, one.get("first_difference"), name))
+    for kernel, report in body["kernels"].items():
+        for each in report["disagreements"]:
+            each["case"] = numbers.get((kernel, each["scenario"]))
+    agree = sum(report["steps_agree"] for report in body["kernels"].values())
+    steps = sum(report["steps"] for report in body["kernels"].values())
+    return {
+        "title": "The model against " + ", ".join(body["kernels"]),
+        "about": f"{agree:,} of {steps:,} steps agree in every field.",
+        "conformance": body,
+        "data": {"cases": made, "pool": pool.values},
+    }
+
+
+def _audit(body: Json, _name: str) -> Json:
+    made = machine(body)
+    title = f"Audit of {body['input']['name'].rstrip('/').rpartition('/')[2]}"
+    return {"title": title, "data": {"map": made.pop("data")}, "audit": made}
+
+
+_VIEWS: dict[str, Callable[[Any, str], Json]] = {
+    "run": _run,
+    "comparison": _comparison,
+    "check": _check,
+    "conformance": _conformance,
+    "audit": _audit,
+}

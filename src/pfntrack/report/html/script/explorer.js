@@ -9,7 +9,12 @@ class Explorer {
     this.timer = null;
     this.number = -1;
     this.readAddress();
-    addEventListener("hashchange", () => this.readAddress());
+    if (location.hash) this.reveal();
+    addEventListener("hashchange", () => {
+      this.readAddress();
+      this.say();
+      this.reveal();
+    });
     addEventListener("keydown", (event) => this.key(event));
     let width = innerWidth;
     addEventListener("resize", () => {
@@ -34,6 +39,11 @@ class Explorer {
     this.side = within("side", 1, this.story.sides.length, 1) - 1;
     this.at = within("step", 0, this.last, this.notable());
     this.show();
+  }
+
+  // Below the tables of a check or a conformance report the run would be out of sight.
+  reveal() {
+    if (this.root.previousElementSibling) this.root.scrollIntoView();
   }
 
   // Where a reader without an address begins: where the sides part, or where something breaks.
@@ -241,12 +251,15 @@ class Explorer {
     const rows = roominess(story, this.all);
     const made = story.sides.map((side, number) => this.card(side, number));
     this.cards.replaceChildren(...made.map((each) => each.node));
-    for (const { frame, side } of made) {
+    for (const { frame, side, at } of made) {
       const label = `${this.nameOf(side)}, step ${this.at}: ${this.call(this.at)}. The lists below say the same in words.`;
       const lost = this.at > side.steps.length && this.at < this.last;
-      frame.replaceChildren(lost ? h("p", null, "Nothing was recorded of this step.")
-        : picture(story, side, Math.min(this.at, side.steps.length + 1), frame.clientWidth || 320,
-            { rows, people: this.people, all: this.all, label }));
+      const node = frame.parentElement;
+      const wide = frame.clientWidth || 320;
+      const drawing = lost ? h("p", null, "Nothing was recorded of this step.")
+        : picture(story, side, at, wide, { rows, people: this.people, all: this.all, label });
+      frame.replaceChildren(drawing);
+      node.classList.toggle("beside", wide > 760 && !lost && drawing.width.baseVal.value < 0.62 * wide);
     }
     if (kept) this.cards.querySelector(`[data-side="${kept[0]}"] [data-fold="${kept[1]}"] summary`)?.focus();
   }
@@ -276,6 +289,6 @@ class Explorer {
       each.open = this.open.has(each.dataset.fold);
       each.addEventListener("toggle", () => (each.open ? this.open.add(each.dataset.fold) : this.open.delete(each.dataset.fold)));
     }
-    return { node, frame, side };
+    return { node, frame, side, at };
   }
 }

@@ -2,3 +2,4 @@
 
 const explorer = document.getElementById("explorer");
 if (explorer) new Explorer(explorer, data.cases);
+if (data.map) new PhysicalMap(data.map);

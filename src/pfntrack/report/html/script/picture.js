@@ -109,7 +109,7 @@ function picture(story, side, at, width, options) {
   const phys = new Axis(story.physical[options.all ? "all" : "active"], ...span, 4, 150);
   const virt = new Axis(story.virtual, ...span, 4, 150);
   const edge = Math.max(phys.to, virt.to) + 6;
-  const full = Math.ceil(Math.max(width, edge + 4));
+  const full = Math.ceil(edge + 4);
   const above = options.people.filter((_, number) => number % 2 === 0).reverse();
   const below = options.people.filter((_, number) => number % 2 === 1);
   const layers = { ribbons: s("g"), boxes: s("g"), texts: s("g") };
