@@ -12,6 +12,7 @@ from pfntrack.lab.lockstep import setting as setting_of
 from pfntrack.lab.machine import WINDOWS, Bar, arguments
 from pfntrack.lab.programs import neutral
 from pfntrack.mm.ops import Op
+from pfntrack.pat import Physical
 from pfntrack.releases import Release
 from pfntrack.traces.observe import Observer
 
@@ -44,18 +45,22 @@ class ModelPlayer:
     release: Release
     setting: Setting
     played: int = 0
+    _phys: Physical | None = None
 
     def fresh(self) -> None:
-        """Every program begins anew here."""
+        """Forget what programs have left behind."""
+        self._phys = None
 
     def play(self, steps: Sequence[Op]) -> Iterator[dict[str, Any]]:
         """The steps of a trace."""
         kernel, world = self.setting.kernel(self.release), self.setting.start
+        world = attrs.evolve(world, phys=self._phys or world.phys)
         observer = Observer(self.release, self.setting.machine)
         for op in steps:
             self.played += 1
             done = perform(kernel, world, op)
             world = done.world
+            self._phys = world.phys
             memtype, missing = observer.memtype(world, self.setting.baseline)
             events = []
             for event in observer.events(done.events):

@@ -372,12 +372,13 @@ def test_permissions(release: str, prot: str, read: str, write: str) -> None:
 
 @pytest.mark.parametrize("release", ALL)
 def test_anonymous_memory_is_zero(release: str) -> None:
-    """Pages appear at the first touch."""
+    """A load finds the zero page, which is nobody's; a store makes a page of one's own."""
     lab = Lab(release)
     lab.do(ops.AnonOver("A", 0, 2))
     assert "-" == lab.ptes()
     assert ("ok", 0) == (lab.read(0), lab.result.value)
-    assert "[0,1)ramBw" == lab.ptes()
+    assert "[0,1)ramB" == lab.ptes()
+    assert ("ok", "[0,1)ramBw") == (lab.write(0), lab.ptes())
 
 
 @pytest.mark.parametrize("release", ALL)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from pfntrack.drivers.kernel import ioremap, iounmap
 from pfntrack.mm import pagetable
-from pfntrack.mm.fault import STAMP
+from pfntrack.mm.fault import STAMP, do_fault
 from pfntrack.mm.ops import Result
 from pfntrack.mm.space import Mm
 from pfntrack.mm.step import Lock, Step, pfnmap
@@ -27,6 +27,8 @@ def access_remote_vm(step: Step, mm: Mm, page: int) -> Result:
     if vma is None:
         return _EIO
     if not pfnmap(vma):
+        if run is None:
+            do_fault(step, mm, vma, page, write=False)
         return Result(value=STAMP if run is not None and run.stamped else 0)
     ops = step.ops(vma.file)
     if ops is None or not ops.has_access or run is None:

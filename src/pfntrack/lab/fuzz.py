@@ -12,26 +12,25 @@ import queue
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import attrs
 
 from pfntrack.errors import GuestError
 from pfntrack.lab.build import boot_files
 from pfntrack.lab.corpus import Corpus, Progress, as_scenario, data_root
-from pfntrack.lab.generate import Branch, Maker, Walk, follow
+from pfntrack.lab.generate import Maker
 from pfntrack.lab.kernels import Kernel
-from pfntrack.lab.lockstep import Done, differences
+from pfntrack.lab.lockstep import differences
 from pfntrack.lab.player import GuestPlayer, Player
 from pfntrack.lab.shrink import shrink
+from pfntrack.lab.walk import Branch, Walk, follow
 from pfntrack.mm import ops
 from pfntrack.mm.ops import Op
 from pfntrack.releases import Release, World
 from pfntrack.scenario import format_scenario
 from pfntrack.traces.compare import Difference
-from pfntrack.traces.observe import Observer
 
 _LENGTHS = (30, 60, 110)
 _VARY = 0.35
@@ -52,11 +51,15 @@ class Campaign:
 
 @attrs.frozen(slots=True)
 class Disagreement:
-    """The first step at which kernel and model differ."""
+    """The first step at which kernel and model differ.
+
+    ``once``: it did not show again when the program was played on a fresh guest.
+    """
 
     steps: tuple[Op, ...]
     differences: tuple[Difference, ...] = ()
     lost: str = ""
+    once: bool = False
 
     @property
     def kind(self) -> tuple[str, str]:
@@ -67,10 +70,11 @@ class Disagreement:
     @property
     def why(self) -> str:
         """The difference in words."""
+        lines = ["seen once: it did not show again on a fresh guest"] if self.once else []
         if self.lost:
-            return f"the guest was lost: {self.lost}"
+            return "\n".join([*lines, f"the guest was lost: {self.lost}"])
         first = self.differences[0]
-        lines = [first.field, f"  model   {first.model}", f"  kernel  {first.recorded}"]
+        lines += [first.field, f"  model   {first.model}", f"  kernel  {first.recorded}"]
         if more := [each.field for each in self.differences[1:]]:
             lines.append(f"also differing: {', '.join(more)}")
         return "\n".join(lines)
@@ -162,26 +166,6 @@ class Search:
         )
 
 
-def _only_order(
-    player: Player,
-    release: Release,
-    done: Done,
-    step: Mapping[str, Any],
-    found: Sequence[Difference],
-) -> bool:
-    """Did a zap do the same in another order?
-
-    In which order the mappings of a file stand in its index after many forks
-    and splits is not modelled to the last detail.
-    """
-    if not isinstance(done.op, ops.Zap):
-        return False
-    if any(each.field.split("[")[0] not in ("calls", "events", "dmesg") for each in found):
-        return False
-    ours = Observer(release, player.setting.machine).calls(done.events)
-    return sorted(map(repr, ours)) == sorted(map(repr, step["calls"]))
-
-
 def compare(player: Player, release: Release, walk: Walk) -> Disagreement | None:
     """Play a walk and compare each step with what the model did."""
     recorded = player.play(walk.steps)
@@ -190,7 +174,7 @@ def compare(player: Player, release: Release, walk: Walk) -> Disagreement | None
         for number, done in enumerate(walk.done):
             step = next(recorded)
             found = differences(player.setting, release, done, step)
-            if found and not _only_order(player, release, done, step, found):
+            if found:
                 return Disagreement(tuple(walk.steps[: number + 1]), tuple(found))
     except GuestError as error:
         return Disagreement(tuple(walk.steps[: number + 1]), lost=str(error))
@@ -213,11 +197,8 @@ def work(search: Search, player: Player) -> Disagreement | None:
             # What an earlier program left behind must not be part of it.
             player.fresh()
             again = follow(player.setting.kernel(release), player.setting.start, found.steps)
-            if again is not None and (same := compare(player, release, again)):
-                return same
-            player.fresh()
-            start = player.setting.start
-            continue
+            same = compare(player, release, again) if again is not None else None
+            return same or attrs.evolve(found, once=True)
         search.account(number, walk)
         left = attrs.evolve(walk.world.phys, written=player.setting.start.phys.written)
         if left == player.setting.start.phys:
@@ -253,7 +234,7 @@ def result(search: Search, player: Player, found: Disagreement | None) -> Result
     if found is None:
         return Result(search.summary)
     campaign = search.campaign
-    small = reduce(player, campaign.release, found)
+    small = found if found.once else reduce(player, campaign.release, found)
     name = f"found-{campaign.kernel.series.replace('.', '-')}-seed{campaign.seed}"
     about = f"Kernel {campaign.kernel.series} and the model differ at the last step."
     text = format_scenario(as_scenario(name, small.steps, about))

@@ -8,18 +8,14 @@ what would kill the kernel, is drawn again.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-import attrs
-
-from pfntrack.errors import ModelError
-from pfntrack.lab.lockstep import Done, perform
+from pfntrack.lab.walk import WINDOW, Walk
 from pfntrack.mm import ops
 from pfntrack.mm.ops import Op
 from pfntrack.mm.vma import VM_PFNMAP, VM_SHARED, Vma
 from pfntrack.pat.cachemode import CacheMode
-from pfntrack.pat.events import Call, Note
-from pfntrack.releases import Kernel, World
+from pfntrack.pat.ram import PAGE_SHIFT
 from pfntrack.releases.world import Process
 
 NAMES = "ABCDEFGH"
@@ -30,6 +26,13 @@ _PLACES = (0, 0, 0, 0, 4, 500, 506)
 _CACHES = (CacheMode.WC, CacheMode.WC, CacheMode.UC_MINUS, CacheMode.UC, CacheMode.WB, CacheMode.WT)
 _MODES = ("remap",) * 4 + ("two", "fault", "fault", "fault_all", "pagewise", "narrow", "open_zaps")
 _ADVICE = ("dontfork", "dofork", "dontneed", "dontdump", "dodump", "wipeonfork", "sequential")
+_ADVICE_ON_PFNS = (
+    *_ADVICE,
+    *("random", "normal", "willneed", "free", "cold", "pageout", "remove", "mergeable"),
+    *("populate_read", "populate_write", "keeponfork", "guard_install", "dontneed_locked"),
+)
+_LOW = range(0x98, 0x108)
+"""Pages of low memory: RAM, video memory and BIOS, RAM again."""
 _FAILING = (
     "__pte_alloc",
     "copy_page_range",
@@ -38,67 +41,14 @@ _FAILING = (
     "track_pfn_copy",
     "track_pfn_remap",
 )
-_WINDOW = "H"
 _TRIES = 40
 
-Branch = tuple[str, str]
-"""A function of the model and the rule that decided, or an operation and its result."""
 
-
-def branches(done: Done) -> frozenset[Branch]:
-    """What of the model one step passed through."""
-    found = {(e.function, e.rule) for e in done.events if isinstance(e, Note)}
-    found |= {("event", e.kind) for e in done.events if not isinstance(e, Note | Call)}
-    found |= {(e.via, e.function) for e in done.events if isinstance(e, Call)}
-    result = done.result
-    return frozenset(found | {(type(done.op).__name__, result.err or result.signal or "ok")})
-
-
-@attrs.define(slots=True)
-class Walk:
-    """A program in the making, and what the model did at each step."""
-
-    kernel: Kernel
-    world: World
-    done: list[Done] = attrs.field(factory=list)
-    seen: set[Branch] = attrs.field(factory=set)
-
-    @property
-    def steps(self) -> list[Op]:
-        """The operations so far."""
-        return [each.op for each in self.done]
-
-    def step(self, op: Op) -> bool:
-        """Perform an operation if a program can, and if the kernel survives it."""
-        named = getattr(op, "p", None)
-        processes = self.world.processes
-        if not processes or (named is not None and all(p.name != named for p in processes)):
-            return False
-        if isinstance(op, ops.Zap):
-            fds = next(each.fds for each in processes if each.name == op.p)
-            if (op.fd, "driver") not in [(fd, file.kind) for fd, file in fds]:
-                return False  # only the module's file can be asked for it
-        try:
-            done = perform(self.kernel, self.world, op)
-        except (ModelError, AssertionError, KeyError):
-            return False
-        if done.bug:
-            return False
-        self.world = done.world
-        self.done.append(done)
-        self.seen |= branches(done)
-        return True
-
-    def end(self) -> None:
-        """All processes exit, newest first."""
-        for process in reversed(self.world.processes):
-            self.step(ops.Exit(process.name))
-
-
-def follow(kernel: Kernel, world: World, steps: Sequence[Op]) -> Walk | None:
-    """The walk of a given program, None if it is not legal from here."""
-    walk = Walk(kernel, world)
-    return walk if all(walk.step(op) for op in steps) else None
+def _ordinary(process: Process, at: int, pages: int) -> bool:
+    """Is there ordinary memory in the range?"""
+    return any(
+        vma.ordinary and vma.start < at + pages and at < vma.end for vma in process.space.vmas
+    )
 
 
 def _covering(process: Process, page: int) -> Vma | None:
@@ -159,31 +109,23 @@ class Maker:
         at, pages = self._range(process)
         return at + self.rng.randrange(pages)
 
-    def _touched(self) -> tuple[Process, int]:
-        """A page to read; ordinary memory that nobody has written to is not modelled."""
-        process = self._process()
-        page = self._page(process)
-        vma = _covering(process, page)
-        while vma is not None and vma.file is None:
-            page = vma.end
-            vma = _covering(process, page)
-        return process, page
-
     def _open(self, process: Process) -> Op:
         used = {fd for fd, _ in process.fds}
         fd = next(number for number in range(len(used) + 1) if number not in used)
         rng, p = self.rng, process.name
-        kind = rng.random()
+        kind, ro = rng.random(), rng.random() < 0.08
         if kind < 0.2:
-            return ops.Open(p, fd, "sysfs", _WINDOW, wc=rng.random() < 0.6)
+            return ops.Open(p, fd, "sysfs", WINDOW, wc=rng.random() < 0.6, readonly=ro)
         if kind < 0.35:
-            return ops.Open(p, fd, "devmem", sync=rng.random() < 0.5)
+            return ops.Open(p, fd, "devmem", sync=rng.random() < 0.5, readonly=ro)
         mode = rng.choice(_MODES)
         first, pages = 0, 0
         if mode == "remap" and rng.random() < 0.25:
             first, pages = rng.randint(0, 1), rng.randint(0, 2)
         cache = rng.choice(_CACHES)
-        return ops.Open(p, fd, "driver", _WINDOW, mode=mode, cache=cache, first=first, pages=pages)
+        return ops.Open(
+            p, fd, "driver", WINDOW, readonly=ro, mode=mode, cache=cache, first=first, pages=pages
+        )
 
     def open(self) -> list[Op]:
         process = self._process()
@@ -204,21 +146,18 @@ class Maker:
         if rng.random() < 0.3:
             at, pages = self._range(process)
         off = rng.choice((0, 0, 0, rng.randrange(_PAGES)))
-        window = _WINDOW if file.kind == "devmem" else ""
-        # vmf_insert_pfn() in a private mapping is a BUG, and mapping it as a
-        # whole later moves it in the file's index behind the kernel's back.
-        shared = rng.random() < 0.75 or file.mode in ("fault", "fault_all")
+        window = WINDOW if file.kind == "devmem" else ""
+        if window and rng.random() < 0.1:
+            window, off = "", rng.choice(_LOW)
+        shared = rng.random() < 0.75
         prot = rng.choice(("rw", "rw", "rw", "r", "-"))
         return [ops.Mmap(process.name, at, pages, fd, off, shared, prot, window)]
 
     def anon(self) -> list[Op]:
         process = self._process()
         at, pages = self._range(process)
-        near = (_covering(process, at - 1), _covering(process, at + pages))
-        if any(vma is not None and vma.file is None for vma in near):
-            return []  # when ordinary memory merges is not modelled
-        # Fork copies ordinary memory only once somebody has written to it.
-        return [ops.AnonOver(process.name, at, pages), ops.Write(process.name, at)]
+        made: list[Op] = [ops.AnonOver(process.name, at, pages)]
+        return [*made, ops.Write(process.name, at)] if self.rng.random() < 0.6 else made
 
     def munmap(self) -> list[Op]:
         process = self._process()
@@ -227,39 +166,52 @@ class Maker:
     def mprotect(self) -> list[Op]:
         process = self._process()
         prot = self.rng.choice(("r", "r", "rw", "-"))
-        at, pages = self._range(process)
-        if any(vma.file is None and vma.start < at + pages for vma in process.space.vmas):
-            return []  # what untouched ordinary memory loses is not modelled
-        return [ops.Mprotect(process.name, at, pages, prot)]
+        return [ops.Mprotect(process.name, *self._range(process), prot)]
 
     def madvise(self) -> list[Op]:
         process = self._process()
-        return [ops.Madvise(process.name, *self._range(process), self.rng.choice(_ADVICE))]
+        at, pages = self._range(process)
+        known = _ADVICE if _ordinary(process, at, pages) else _ADVICE_ON_PFNS
+        return [ops.Madvise(process.name, at, pages, self.rng.choice(known))]
+
+    def lock(self) -> list[Op]:
+        process = self._process()
+        at, pages = self._range(process)
+        if _ordinary(process, at, pages):
+            return []  # which pages that brings in is not modelled
+        if self.rng.random() < 0.15:
+            return [ops.Mseal(process.name, at, pages)]
+        return [ops.Mlock(process.name, at, pages, unlock=self.rng.random() < 0.5)]
 
     def mremap(self) -> list[Op]:
         rng, process = self.rng, self._process()
         at, old = self._range(process)
-        if (vma := _covering(process, at)) is not None:
-            old = min(old, vma.end - at)  # newer kernels move several mappings at once
+        vma = _covering(process, at)
+        if vma is not None and rng.random() < 0.7:
+            old = min(old, vma.end - at)
+        if _ordinary(process, at, old):
+            return []  # growing and joining of ordinary memory are not modelled
         new = rng.choice((old, old, rng.randint(1, old), old + 1))
-        if vma is None or vma.file is None:
-            new = min(new, old)  # ordinary memory can grow, which is not modelled
         if rng.random() < 0.6:
-            # Not onto itself: which of two errors comes first differs.
             to = max(self._base + _PAGES, at + max(old, new)) + rng.randrange(_PAGES)
+            if rng.random() < 0.1:
+                to = self._base + rng.randrange(_PAGES)
             return [ops.Mremap(process.name, at, old, new, maymove=True, fixed=True, to=to)]
         return [ops.Mremap(process.name, at, old, min(new, old))]
 
     def read(self) -> list[Op]:
-        process, page = self._touched()
-        return [ops.Read(process.name, page)]
+        process = self._process()
+        return [ops.Read(process.name, self._page(process))]
 
     def write(self) -> list[Op]:
         process = self._process()
         return [ops.Write(process.name, self._page(process))]
 
     def access(self) -> list[Op]:
-        process, page = self._touched()
+        process = self._process()
+        page = self._page(process)
+        if _ordinary(process, page, 1):
+            return []  # whether permissions count depends on the configuration
         return [ops.Access(process.name, page)]
 
     def _child(self) -> str:
@@ -283,7 +235,7 @@ class Maker:
         if not fds:
             return []
         off, pages = self.rng.randrange(_PAGES), self.rng.choice((0, 1, 2, 6))
-        window = _WINDOW if self.rng.random() < 0.25 else ""
+        window = WINDOW if self.rng.random() < 0.25 else ""
         cows = self.rng.random() < 0.7
         return [ops.Zap(process.name, self.rng.choice(fds), off, pages, cows, window)]
 
@@ -291,24 +243,30 @@ class Maker:
         process = self._process()
         at, pages = self._range(process)
         vma = _covering(process, at)
-        if vma is None or vma.file is None:
-            return []
-        return [ops.ZapVma(process.name, at, min(pages, vma.end - at))]
+        if vma is not None and self.rng.random() < 0.9:
+            pages = min(pages, vma.end - at)
+        return [ops.ZapVma(process.name, at, pages)]
 
     def remap(self) -> list[Op]:
         process = self._process()
         at, pages = self._range(process)
         vma = _covering(process, at)
-        if vma is None or vma.file is None or vma.file.kind != "driver":
-            return []
-        if not vma.flags & VM_SHARED:
+        if vma is None or vma.file is None:
             return []
         off, cache = self.rng.randrange(_PAGES), self.rng.choice(_CACHES)
         pages = min(pages, vma.end - at)
-        return [ops.Remap(process.name, at, pages, _WINDOW, off, cache)]
+        return [ops.Remap(process.name, at, pages, WINDOW, off, cache)]
+
+    def insert(self) -> list[Op]:
+        process = self._process()
+        page = self._page(process)
+        vma = _covering(process, page)
+        if vma is None or not (vma.flags & VM_PFNMAP and vma.flags & VM_SHARED):
+            return []  # the module refuses what would be a BUG
+        return [ops.InsertPfn(process.name, page, WINDOW, self.rng.randrange(_PAGES))]
 
     def _span(self) -> tuple[str, int, int]:
-        return _WINDOW, self.rng.randrange(_PAGES), self.rng.randint(1, _PAGES // 2)
+        return WINDOW, self.rng.randrange(_PAGES), self.rng.randint(1, _PAGES // 2)
 
     def ioremap(self) -> list[Op]:
         held = [each.key for each in self.walk.world.phys.ioremaps if each.key.startswith("k")]
@@ -324,6 +282,18 @@ class Maker:
         kind = ops.WcReserve if self.rng.random() < 0.6 else ops.WcFree
         return [kind(*self._span())]
 
+    def claim(self) -> list[Op]:
+        """A driver claims pages, which revokes what user space has mapped of them."""
+        window = self.walk.kernel.machine.window(WINDOW)
+        held = [
+            ((c.start - window.start) >> PAGE_SHIFT, (c.end - c.start) >> PAGE_SHIFT)
+            for c in self.walk.world.phys.claims
+            if window is not None and window.start <= c.start and c.end <= window.end
+        ]
+        if held and self.rng.random() < 0.7:
+            return [ops.Release(WINDOW, *self.rng.choice(held))]
+        return [ops.Request(*self._span())]
+
     def failing(self) -> list[Op]:
         if self.rng.random() < 0.4:
             return self._failing_fork()
@@ -331,6 +301,8 @@ class Maker:
         if not struck:
             return []
         p = str(getattr(struck[0], "p", ""))
+        if any(vma.ordinary for vma in self.walk.world.process(p).space.vmas):
+            return []  # how many calls there are depends on what was joined
         symbol, nth = self.rng.choice(_FAILING), self.rng.choice((1, 1, 1, 2))
         return [ops.Fail(p, symbol, nth), *struck, ops.Unfail(p)]
 
@@ -368,6 +340,9 @@ _WEIGHTS: dict[str, tuple[int, Callable[[Maker], list[Op]]]] = {
     "remap": (5, Maker.remap),
     "ioremap": (4, Maker.ioremap),
     "reserve": (3, Maker.reserve),
+    "insert": (2, Maker.insert),
+    "claim": (1, Maker.claim),
+    "lock": (1, Maker.lock),
     "failing": (3, Maker.failing),
     "open": (5, Maker.open),
     "close": (1, Maker.close),

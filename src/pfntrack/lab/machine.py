@@ -25,6 +25,7 @@ _DEVICES = (
 _APPEND = (
     "console=ttyS0 panic=-1 nokaslr debugpat nowatchdog tsc=reliable "
     "rcupdate.rcu_cpu_stall_suppress=1 rcupdate.rcu_expedited=1 loglevel=1 "
+    "mitigations=off no5lvl "
 )
 
 

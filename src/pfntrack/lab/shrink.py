@@ -21,53 +21,66 @@ Steps = tuple[Op, ...]
 
 def shrink(steps: Sequence[Op], fails: Fails, *, tries: int = 250) -> Steps:
     """The shortest program found in so many tries."""
-    best = tuple(steps)
-    left = tries
-    while True:
-        before = best
-        for simpler in (_without, _smaller):
-            best, left = _pass(best, fails, simpler, left)
-        if best == before or left <= 0:
-            return best
+    hunt = _Hunt(tuple(steps), fails, tries)
+    while hunt.left:
+        before = hunt.best
+        hunt.drop()
+        hunt.disarm()
+        hunt.simplify()
+        if hunt.best == before:
+            break
+    return hunt.best
 
 
-def _pass(
-    best: Steps, fails: Fails, simpler: Callable[[Steps], Iterator[Steps]], left: int
-) -> tuple[Steps, int]:
-    progress = True
-    while progress and left > 0:
-        progress = False
-        for candidate in simpler(best):
-            if left <= 0:
-                break
-            left -= 1
-            if (at := fails(candidate)) is not None:
-                best, progress = candidate[:at], True
-                break
-    return best, left
+@attrs.define(slots=True)
+class _Hunt:
+    """The shortest program so far, and how many more may be tried."""
 
+    best: Steps
+    fails: Fails
+    left: int
 
-def _without(steps: Steps) -> Iterator[Steps]:
-    """Programs that lack a part, large parts first, late ones first."""
-    size = len(steps) // 2
-    while size:
-        for end in range(len(steps), 0, -size):
-            yield steps[: max(end - size, 0)] + steps[end:]
-        size //= 2
-    for number, op in enumerate(steps):
-        # A failure goes together with what disarms it.
-        if isinstance(op, ops.Fail):
-            rest = [n for n, each in enumerate(steps) if n > number and each == ops.Unfail(op.p)]
-            if rest:
-                gone = {number, rest[0]}
-                yield tuple(each for n, each in enumerate(steps) if n not in gone)
+    def _shows(self, candidate: Steps) -> bool:
+        if not self.left:
+            return False
+        self.left -= 1
+        at = self.fails(candidate)
+        if at is not None:
+            self.best = candidate[:at]
+        return at is not None
 
+    def drop(self) -> None:
+        """Without parts, large ones first, late ones first."""
+        size = max(len(self.best) // 2, 1)
+        while size:
+            end = len(self.best)
+            while end > 0:
+                start = max(end - size, 0)
+                self._shows(self.best[:start] + self.best[end:])
+                end = min(start, len(self.best))
+            size //= 2
 
-def _smaller(steps: Steps) -> Iterator[Steps]:
-    """Programs of which one operation is simpler."""
-    for number, op in enumerate(steps):
-        for simpler in _simpler(op):
-            yield (*steps[:number], simpler, *steps[number + 1 :])
+    def disarm(self) -> None:
+        """A failure goes together with what disarms it."""
+        for number in reversed(range(len(self.best))):
+            op = self.best[number] if number < len(self.best) else None
+            if isinstance(op, ops.Fail):
+                after = range(number + 1, len(self.best))
+                gone = {number, *(n for n in after if self.best[n] == ops.Unfail(op.p))}
+                self._shows(tuple(each for n, each in enumerate(self.best) if n not in gone))
+
+    def simplify(self) -> None:
+        """With operations of fewer pages and nearer places."""
+        number = len(self.best) - 1
+        while number >= 0:
+            tail = self.best[number + 1 :]
+            smaller = (
+                self._shows((*self.best[:number], simpler, *tail))
+                for simpler in _simpler(self.best[number])
+            )
+            if not any(smaller):
+                number -= 1
+            number = min(number, len(self.best) - 1)
 
 
 _LEAST = {"pages": 1, "old": 1, "new": 1}

@@ -14,6 +14,7 @@ _WRITE_BIT = 1 << 1
 _SPECIAL_BIT = 1 << 9
 _TRACKED_FLAG = "ar"
 """VM_PAT in smaps' letters; nothing else on x86 uses that flag."""
+_PFNMAP_FLAG = "pf"
 
 
 @attrs.frozen(slots=True)
@@ -42,6 +43,7 @@ _LETTERS = dict(
         "mm hg nh mg".split()
     )
 )
+_LETTERS |= {42: "sl", 63: "sl"}  # where VM_SEALED is, newest kernels first
 _UNREAL_BIT = 11
 """VM_MAYBE_GUARD of newer kernels, something else on older ones; no program here sets it."""
 _MAYSHARE_BIT = 7
@@ -108,8 +110,9 @@ class ContextNames:
         return self._ids[pointer]
 
 
-def _run(leaf: Leaf, regions: Regions) -> dict[str, Any]:
-    special = bool(leaf.bits & _SPECIAL_BIT)
+def _run(leaf: Leaf, regions: Regions, *, ordinary: bool) -> dict[str, Any]:
+    # In ordinary memory a raw entry is the zero page: RAM like any other.
+    special = bool(leaf.bits & _SPECIAL_BIT) and not ordinary
     hit = regions.find(leaf.pfn)
     to: Any
     if hit:
@@ -143,11 +146,16 @@ def _continues(run: dict[str, Any], after: dict[str, Any]) -> bool:
     return bool(run["to"] == after["to"])
 
 
-def page_runs(leaves: tuple[Leaf, ...], regions: Regions) -> list[dict[str, Any]]:
-    """Runs of entries that lead to consecutive pages, or to anonymous copies."""
+def page_runs(
+    leaves: tuple[Leaf, ...], regions: Regions, *, ordinary: bool = False
+) -> list[dict[str, Any]]:
+    """Runs of entries that lead to consecutive pages, or to anonymous copies.
+
+    ``ordinary``: the mapping is anonymous memory.
+    """
     runs: list[dict[str, Any]] = []
     for leaf in leaves:
-        run = _run(leaf, regions)
+        run = _run(leaf, regions, ordinary=ordinary)
         if runs and _continues(runs[-1], run):
             runs[-1]["n"] += run["n"]
         else:
@@ -203,5 +211,6 @@ def _vma(
             }
     vma["vmflags"] = vmflags
     if detail:
-        vma["ptes"] = page_runs(detail.leaves, regions)
+        ordinary = not head[5] and _PFNMAP_FLAG not in vmflags.split()
+        vma["ptes"] = page_runs(detail.leaves, regions, ordinary=ordinary)
     return vma

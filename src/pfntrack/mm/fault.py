@@ -15,7 +15,7 @@ from pfntrack.mm.pagetable import PTRS_PER_PTE, PteRun
 from pfntrack.mm.space import Mm
 from pfntrack.mm.step import Lock, Step
 from pfntrack.mm.tables import pte_alloc
-from pfntrack.mm.vma import VM_READ, VM_SHARED, VM_WRITE, Vma
+from pfntrack.mm.vma import VM_ACCESS, VM_READ, VM_SHARED, VM_WRITE, Vma
 from pfntrack.pat.events import Log
 
 STAMP = 0x5A5A5A5A
@@ -62,7 +62,11 @@ def _access(step: Step, mm: Mm, page: int, need: int) -> Result | None:
         run = pagetable.lookup(mm.ptes, page)
         if run is not None and (need == VM_READ or run.write):
             return None
-        outcome = do_wp_page(step, mm, vma, run) if run else do_fault(step, mm, vma, page)
+        outcome = (
+            do_wp_page(step, mm, vma, run)
+            if run
+            else do_fault(step, mm, vma, page, write=need == VM_WRITE)
+        )
         if outcome == "SIGBUS":
             return SIGBUS
         if outcome == "oom" and step.quirks.says_fault_oom:
@@ -71,8 +75,11 @@ def _access(step: Step, mm: Mm, page: int, need: int) -> Result | None:
     return SIGBUS
 
 
-def do_fault(step: Step, mm: Mm, vma: Vma, page: int) -> str:
-    """No entry: anonymous memory is allocated, else the driver decides."""
+def do_fault(step: Step, mm: Mm, vma: Vma, page: int, *, write: bool) -> str:
+    """No entry: anonymous memory is allocated, else the driver decides.
+
+    A load finds the zero page, which is nobody's own: the first store copies it.
+    """
     ops = step.ops(vma.file)
     if ops is not None:
         outcome = ops.fault(step, mm, vma, page)
@@ -81,7 +88,10 @@ def do_fault(step: Step, mm: Mm, vma: Vma, page: int) -> str:
         return outcome
     if pte_alloc(step, mm, page // PTRS_PER_PTE):
         return "oom"
-    fresh = PteRun(page, page + 1, None, vma.prot, bool(vma.flags & VM_WRITE), dirty=True)
+    if write:
+        vma = mm.change(vma, anon_vma=True)
+    denied = not vma.flags & VM_ACCESS  # only a debugger gets here
+    fresh = PteRun(page, page + 1, None, vma.prot, write, dirty=write, protnone=denied)
     mm.ptes = pagetable.put(mm.ptes, fresh)
     return "done"
 
@@ -93,6 +103,8 @@ def do_wp_page(step: Step, mm: Mm, vma: Vma, run: PteRun) -> str:
         return "done"
     if run.special:
         step.note("wp_page_copy", "the raw page is replaced by a copy in RAM, typed {}", vma.prot)
+    if vma.ordinary:
+        vma = mm.change(vma, anon_vma=True)
     copy = PteRun(run.start, run.end, None, vma.prot, write=True, dirty=True)
     mm.ptes = pagetable.put(pagetable.clear(mm.ptes, run.start, run.end), copy)
     if run.special:

@@ -2,7 +2,7 @@
 
 Source: kernel/fork.c (5.10, 6.1, 6.12) and mm/mmap.c (7.3): `dup_mmap`;
 mm/memory.c: `copy_page_range`. *Faithful* in order and in every failing step;
-policies, userfaultfd and anon_vma are *ignored*.
+policies and userfaultfd are *ignored*.
 """
 
 from __future__ import annotations
@@ -19,7 +19,15 @@ from pfntrack.mm.split import vm_area_dup
 from pfntrack.mm.step import Lock, Step, pfnmap
 from pfntrack.mm.tables import pte_alloc
 from pfntrack.mm.unmap import exit_mmap
-from pfntrack.mm.vma import VM_ACCOUNT, VM_DONTCOPY, VM_LOCKED, VM_SHARED, Vma, is_cow_mapping
+from pfntrack.mm.vma import (
+    VM_ACCOUNT,
+    VM_DONTCOPY,
+    VM_LOCKED,
+    VM_SHARED,
+    VM_WIPEONFORK,
+    Vma,
+    is_cow_mapping,
+)
 
 
 def fork(step: Step, parent: Mm) -> tuple[int, Mm | None]:
@@ -48,9 +56,15 @@ def dup_mmap(step: Step, parent: Mm, child: Mm) -> int:
         if error:
             return error
         dst = step.tracking.fork(step, src, dst)
-        dst = child.insert(attrs.evolve(dst, flags=dst.flags & ~VM_LOCKED))
+        # In a file's index the child's VMA comes right after the parent's.
+        rank = (*src.rank, -step.tick())
+        dst = attrs.evolve(dst, flags=dst.flags & ~VM_LOCKED, indexed=None, rank=rank)
+        dst = child.insert(dst)
         if step.quirks.fork_opens_first:
             dst = _open(step, child, dst)
+        if src.flags & VM_WIPEONFORK:
+            child.change(dst, anon_vma=False)
+            continue
         error = copy_page_range(step, child, dst, parent, src)
         if not step.quirks.fork_opens_first:
             _open(step, child, child.current(dst))
@@ -70,12 +84,17 @@ def copy_page_range(step: Step, child: Mm, dst: Vma, parent: Mm, src: Vma) -> in
     error, pfn = step.struck if step.fails("copy_page_range") else 0, 0
     if not error and pfnmap(src):
         error, dst, pfn = step.tracking.copy(step, parent, src, child, dst)
-    if not error:
+    if not error and vma_needs_copy(src):
         error = _copy_tables(step, child, parent, src)
         if error and pfnmap(src):
             step.tracking.copy_failed(step, child, dst, pfn)
     step.copying_vma = None
     return error
+
+
+def vma_needs_copy(src: Vma) -> bool:
+    """Do its entries have to be copied? Untouched ordinary memory can fault again."""
+    return src.anon_vma or not src.ordinary
 
 
 def _copy_tables(step: Step, child: Mm, parent: Mm, src: Vma) -> int:

@@ -20,6 +20,7 @@ from pfntrack.mm.vma import (
     VM_HUGEPAGE,
     VM_IO,
     VM_LOCKED,
+    VM_MAYWRITE,
     VM_MERGEABLE,
     VM_NOHUGEPAGE,
     VM_PFNMAP,
@@ -100,7 +101,8 @@ def madvise_remove(step: Step, vma: Vma) -> int:
     """MADV_REMOVE punches a hole into the file, if the file lets it."""
     if vma.flags & VM_LOCKED or vma.file is None:
         return -errno.EINVAL
-    if vma.flags & (VM_SHARED | VM_WRITE) != VM_SHARED | VM_WRITE:
+    needed = VM_SHARED | (VM_WRITE if step.quirks.madv_remove_needs_write else VM_MAYWRITE)
+    if vma.flags & needed != needed:
         return -errno.EACCES
     ops = step.ops(vma.file)
     if ops is not None and ops.regular:

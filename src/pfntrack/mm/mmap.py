@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import errno
 
+import attrs
+
 from pfntrack.mm.limits import security_vm_enough_memory_mm
 from pfntrack.mm.space import Mm
 from pfntrack.mm.split import vma_merge
@@ -85,6 +87,7 @@ def mmap_region(step: Step, mm: Mm, vma: Vma) -> int:
     if vma.flags & VM_ACCOUNT:
         error = security_vm_enough_memory_mm(step, mm, vma.pages)
     if not error:
+        vma = attrs.evolve(vma, rank=(step.tick(),))
         error = call_mmap(step, mm, mm.insert(vma))
     if frees_last:
         remove_vmas(step, old)
@@ -98,7 +101,10 @@ def call_mmap(step: Step, mm: Mm, vma: Vma) -> int:
     ops = step.ops(vma.file)
     if ops is None:
         return 0
+    # /dev/mem maps after the VMA has been linked where it "prepares".
+    step.mapping = not (step.quirks.devmem_prepares and vma.file and vma.file.kind == "devmem")
     error, _ = ops.mmap(step, mm, vma)
+    step.mapping = False
     if error:
         vma = unmap_vmas(step, mm, [mm.current(vma)])[0]
         mm.remove(vma)

@@ -69,6 +69,8 @@ def mprotect_fixup(step: Step, mm: Mm, vma: Vma, start: int, end: int, flags: in
         if error := security_vm_enough_memory_mm(step, mm, end - start):
             return error
         flags |= VM_ACCOUNT
+    elif step.quirks.mprotect_unaccounts and not flags & VM_WRITE and _untouched(vma):
+        flags &= ~VM_ACCOUNT
     error, vma = vma_modify(step, mm, vma, start, end)
     if error:
         return error
@@ -76,6 +78,11 @@ def mprotect_fixup(step: Step, mm: Mm, vma: Vma, start: int, end: int, flags: in
     change_protection(step, mm, vma)
     vma_merge(mm)
     return 0
+
+
+def _untouched(vma: Vma) -> bool:
+    """Ordinary memory that nobody has written to yet."""
+    return vma.ordinary and not vma.anon_vma
 
 
 def change_protection(step: Step, mm: Mm, vma: Vma) -> None:

@@ -1,7 +1,7 @@
 """mremap(): shrink, refuse to grow, move whole or in part.
 
 Source: mm/mremap.c (5.10, 6.1, 6.12: `mremap_to`, `vma_to_resize`, `move_vma`;
-7.3: `check_prep_vma`, `do_mremap`). *Faithful* for pfn mappings: order of
+7.3: `check_prep_vma`, `remap_move`). *Faithful* for pfn mappings: order of
 checks and unmapping, the copy, the untracking of the old VMA. Growing other
 memory is *ignored* (refused with -ENOMEM). Moving a page-table page as a whole
 instead of its entries is kept where both ends are whole tables.
@@ -40,20 +40,26 @@ def mremap(step: Step, mm: Mm, op: Mremap) -> tuple[int, int]:
         return -errno.EINVAL, 0
     if op.dontunmap and (not maymove or op.old != op.new):
         return -errno.EINVAL, 0
-    blindly = step.quirks.mremap_shrinks_blindly and not (op.fixed or op.dontunmap)
+    blindly = step.quirks.mremap_looks_late and not (op.fixed or op.dontunmap)
     if blindly and op.old >= op.new:
         error = do_munmap(step, mm, op.at + op.new, op.at + op.old) if op.old > op.new else 0
         return error, op.at
     if step.quirks.mremap_checks_first and op.fixed and _overlaps(op):
         return -errno.EINVAL, 0
+    if step.quirks.mremap_checks_first and op.fixed and op.to is not None:
+        if map_count_reached(step, mm, slack=5):
+            return -errno.ENOMEM, 0
+        if op.old == op.new and not op.dontunmap:
+            return remap_move(step, mm, op, op.to)
+        return _mremap_to_checked(step, mm, op, op.to)
+    if step.quirks.mremap_looks_late and op.fixed and op.to is not None:
+        return _mremap_to(step, mm, op, op.to)
     vma = mm.find(op.at)
     if vma is None:
         return -errno.EFAULT, 0
     if vma.flags & VM_SEALED:
         return -errno.EPERM, 0
     if op.fixed and op.to is not None:
-        if step.quirks.mremap_checks_first:
-            return _mremap_to_checked(step, mm, op, op.to)
         return _mremap_to(step, mm, op, op.to)
     if op.dontunmap:
         error = vma_to_resize(step, vma, op.at, op.old, op.new, dontunmap=True)
@@ -119,28 +125,48 @@ def _mremap_to(step: Step, mm: Mm, op: Mremap, to: int) -> tuple[int, int]:
 
 
 def _mremap_to_checked(step: Step, mm: Mm, op: Mremap, to: int) -> tuple[int, int]:
-    """MREMAP_FIXED of 7.x: all checks first; equal sizes may move several VMAs."""
-    if map_count_reached(step, mm, slack=5):
-        return -errno.ENOMEM, 0
-    several = op.old == op.new and not op.dontunmap
-    for vma in mm.overlapping(op.at, op.at + max(op.old, 1)):
-        low = max(vma.start, op.at)
-        length = min(vma.end - low, op.old) if several else op.old
-        new = length if several else op.new
-        if error := vma_to_resize(step, vma, low, length, new, dontunmap=op.dontunmap):
-            return error, 0
-        if not several:
-            break
+    """MREMAP_FIXED of 7.x: all checks of the mapping come before the target is unmapped."""
+    vma = mm.find(op.at)
+    if vma is None:
+        return -errno.EFAULT, 0
+    if vma.flags & VM_SEALED:
+        return -errno.EPERM, 0
+    # What a shrinking move cuts off may belong to several mappings.
+    old = min(op.old, op.new)
+    if error := vma_to_resize(step, vma, op.at, old, op.new, dontunmap=op.dontunmap):
+        return error, 0
     if error := do_munmap(step, mm, to, to + op.new):
         return error, 0
-    if op.old > op.new and (error := do_munmap(step, mm, op.at + op.new, op.at + op.old)):
-        return error, 0
-    length = min(op.old, op.new)
-    for vma in mm.overlapping(op.at, op.at + length):
-        low, high = max(vma.start, op.at), min(vma.end, op.at + length)
-        if error := move_vma(step, mm, vma, low, high - low, to + low - op.at):
+    vma = mm.find(op.at)
+    if vma is None:
+        return -errno.EFAULT, 0
+    if op.old > op.new:
+        if error := do_munmap(step, mm, op.at + op.new, op.at + op.old):
             return error, 0
-    return 0, to
+        vma = mm.find(op.at)
+        assert vma is not None  # noqa: S101 - only its tail was cut off
+    return move_vma(step, mm, vma, op.at, old, to), to
+
+
+def remap_move(step: Step, mm: Mm, op: Mremap, to: int) -> tuple[int, int]:
+    """7.x: a move that keeps the size takes all mappings of the range, one after the other.
+
+    Gaps between them stay as wide; there must be none at the start. What was
+    moved before a step failed stays moved.
+    """
+    end, done = op.at + op.old, op.at
+    while True:
+        vma = next((each for each in mm.vmas if each.end > done and each.start < end), None)
+        if vma is None:
+            return (-errno.EFAULT, 0) if done == op.at else (0, to)
+        if done == op.at and vma.start > op.at:
+            step.note("remap_move", "nothing is mapped at the start of the range: -EFAULT")
+            return -errno.EFAULT, 0
+        low, done = max(vma.start, op.at), min(vma.end, end)
+        part = attrs.evolve(op, at=low, old=done - low, new=done - low)
+        error, _ = _mremap_to_checked(step, mm, part, to + low - op.at)
+        if error:
+            return error, 0
 
 
 def move_vma(step: Step, mm: Mm, vma: Vma, at: int, pages: int, to: int) -> int:
@@ -152,7 +178,8 @@ def move_vma(step: Step, mm: Mm, vma: Vma, at: int, pages: int, to: int) -> int:
     error, new = vm_area_dup(step, vma)
     if error:
         return -errno.ENOMEM
-    new = mm.insert(attrs.evolve(new.part(at, at + pages), start=to, end=to + pages))
+    new = attrs.evolve(new.part(at, at + pages), indexed=None, rank=(step.tick(),))
+    new = mm.insert(attrs.evolve(new, start=to, end=to + pages))
     if ops := step.ops(vma.file):
         stack, step.stack = step.stack, ("copy_vma", "move_vma", *step.stack)
         new = ops.open(step, mm, new)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 
 from pfntrack.mm import pagetable
+from pfntrack.mm.mprotect import vma_wants_writenotify
 from pfntrack.mm.pagetable import PTRS_PER_PTE, PteRun, blocks
 from pfntrack.mm.space import Mm
 from pfntrack.mm.step import RemapOrder, Step
@@ -26,14 +27,19 @@ from pfntrack.pat.cachemode import CacheMode
 from pfntrack.pat.events import Oops
 
 
-def writable_prot(vma: Vma) -> bool:
-    """Does `vm_page_prot` of a fresh mapping let the CPU write? Only if shared."""
-    return vma.flags & (VM_WRITE | VM_SHARED) == VM_WRITE | VM_SHARED
+def writable_prot(step: Step, vma: Vma) -> bool:
+    """Does `vm_page_prot` let the CPU write? Only if shared.
+
+    And not where the driver wants to hear of first stores, as soon as
+    mmap_region() has made the final value (`vma_set_page_prot`).
+    """
+    shared = vma.flags & (VM_WRITE | VM_SHARED) == VM_WRITE | VM_SHARED
+    return shared and (step.mapping or not vma_wants_writenotify(step, vma))
 
 
-def entry(vma: Vma, start: int, end: int, pfn: int, cache: CacheMode) -> PteRun:
+def entry(step: Step, vma: Vma, start: int, end: int, pfn: int, cache: CacheMode) -> PteRun:
     """Raw entries as the driver's prot makes them."""
-    write = writable_prot(vma)
+    write = writable_prot(step, vma)
     return PteRun(start, end, pfn, cache, write, protnone=not vma.flags & VM_ACCESS)
 
 
@@ -96,12 +102,19 @@ _ORDERS = {
 
 
 def _check_cow(step: Step, mm: Mm, vma: Vma, at: int, pfn: int, pages: int) -> tuple[int, Vma]:
-    """A private mapping must be mapped whole; its vm_pgoff becomes the pfn."""
+    """A private mapping must be mapped whole; its vm_pgoff becomes the pfn.
+
+    If the VMA is in its file's index already, the index is not told.
+    """
     if not is_cow_mapping(vma.flags):
         return 0, vma
     if (at, at + pages) != (vma.start, vma.end):
         step.note("remap_pfn_range", "a part of a private mapping cannot be mapped: -EINVAL")
         return -errno.EINVAL, vma
+    if pfn != vma.pgoff and not step.mapping:
+        step.note("remap_pfn_range", "vm_pgoff changes behind the back of the file's index")
+        known = vma.pgoff if vma.indexed is None else vma.indexed
+        return 0, mm.change(vma, pgoff=pfn, indexed=known)
     return 0, mm.change(vma, pgoff=pfn)
 
 
@@ -124,7 +137,7 @@ def _fill(
             step.note("remap_pte_range", "an entry is already present: BUG")
             step.emit(Oops("memory.c", "remap_pte_range"))
             return -errno.EFAULT, vma
-        mm.ptes = pagetable.put(mm.ptes, entry(vma, low, high, pfn + low - at, cache))
+        mm.ptes = pagetable.put(mm.ptes, entry(step, vma, low, high, pfn + low - at, cache))
     return 0, vma
 
 
@@ -151,7 +164,7 @@ def vmf_insert_pfn(step: Step, mm: Mm, vma: Vma, page: int, pfn: int, *, huge: b
     if not huge and pte_alloc(step, mm, page // PTRS_PER_PTE):
         return "oom"
     if not pagetable.within(mm.ptes, page, page + pages):
-        run = entry(vma, page, page + pages, pfn, cache)
+        run = entry(step, vma, page, page + pages, pfn, cache)
         mm.ptes = pagetable.put(mm.ptes, _huge(run) if huge else run)
         step.tracking.inserted(step, mm, vma, page, pfn, pages, cache)
     return "done"

@@ -36,7 +36,10 @@ def __split_vma(step: Step, mm: Mm, vma: Vma, at: int, *, new_below: bool) -> in
         return error
     mm.ptes = pagetable.split_huge(mm.ptes, at, at)
     lower, upper = (new, vma) if new_below else (vma, new)
-    lower, upper = lower.part(vma.start, at), upper.part(at, vma.end)
+    # Both are put into the file's index anew.
+    rank = (step.tick(),)
+    lower = attrs.evolve(lower.part(vma.start, at), rank=rank)
+    upper = attrs.evolve(upper.part(at, vma.end), rank=rank)
     mm.replace(vma, lower, upper)
     if error := step.tracking.split(step, mm, lower, upper):
         step.tracking.free(step, new)
@@ -83,10 +86,14 @@ def vma_merge(mm: Mm) -> None:
             and last.end == vma.start
             and vma.file is None
             and not vma.flags & VM_SPECIAL
-            and attrs.evolve(last, start=vma.start, end=vma.end, pgoff=vma.pgoff) == vma
+            and attrs.evolve(
+                last, start=vma.start, end=vma.end, pgoff=vma.pgoff, anon_vma=vma.anon_vma
+            )
+            == vma
             and last.pgoff + last.pages == vma.pgoff
         ):
-            merged[-1] = attrs.evolve(last, end=vma.end)
+            touched = last.anon_vma or vma.anon_vma
+            merged[-1] = attrs.evolve(last, end=vma.end, anon_vma=touched)
         else:
             merged.append(vma)
     mm.vmas = tuple(merged)

@@ -50,8 +50,8 @@ class MmQuirks:
     munmap_new_below: bool = False
     # MAP_FIXED frees the old VMA objects only after the driver has mapped.
     mmap_frees_last: bool = False
-    # A shrinking mremap unmaps the tail before it looks for the VMA (5.10).
-    mremap_shrinks_blindly: bool = False
+    # mremap unmaps a tail or a target before it looks for the VMA (5.10).
+    mremap_looks_late: bool = False
     # mremap moves whole page tables even if the mapping begins inside one.
     mremap_realigns: bool = False
     # All arguments of mremap are judged before the target is unmapped.
@@ -60,9 +60,13 @@ class MmQuirks:
     flags_need_write_lock: bool = False
     # mprotect makes a process's own copied pages writable at once.
     upgrades_exclusive: bool = True
+    # mprotect to read-only gives up the commitment for memory never written to.
+    mprotect_unaccounts: bool = False
     has_mseal: bool = False
     # A fault that runs out of memory outside a memory cgroup says so.
     says_fault_oom: bool = True
+    # MADV_REMOVE wants a mapping that is writable, not one that may become so.
+    madv_remove_needs_write: bool = False
     # errno of MADV_REMOVE on a mapped sysfs file.
     sysfs_madv_remove: str = "EFBIG"
     advices: frozenset[str] = frozenset()
@@ -107,12 +111,19 @@ class Step(Context):
         # Every address space, for calls that reach beyond the caller's.
         self.spaces: list[Mm] = []
         self.mmap_lock = Lock.NONE
+        # f_op->mmap is running: its VMA is in no index yet, and `vm_page_prot` is fresh.
+        self.mapping = False
         self.stack: tuple[str, ...] = ()
         self.warned: set[str] = set()
 
     def ops(self, file: File | None) -> FileOps | None:
         """The driver behind `file`."""
         return None if file is None else self.drivers[file.kind]
+
+    def tick(self) -> int:
+        """A later time than any before, for the order of a file's index."""
+        self.phys = attrs.evolve(self.phys, clock=self.phys.clock + 1)
+        return self.phys.clock
 
     def new_owner(self) -> int:
         """A ghost owner that nobody has yet: the smallest positive number free."""

@@ -2,7 +2,8 @@
 
 Source: include/linux/mm.h (flags), mm/mmap.c and mm/vma.c. Flag bits are the
 kernel's, so that /proc/PID/smaps can be rendered. *Simplified*: addresses are
-page numbers; anon_vma, policies and userfaultfd are *ignored*.
+page numbers; of anon_vma only its presence is kept; policies and userfaultfd are
+*ignored*.
 """
 
 from __future__ import annotations
@@ -106,6 +107,10 @@ class Vma:
 
     `prot` is the cache type in `vm_page_prot`. `track` belongs to the tracking
     design (a context, a pfn), `drv` to the driver (membership in a list).
+    `anon_vma`: ordinary memory that has been written to, here or in a parent.
+    `indexed` is the page offset by which the file's index knows the VMA, where
+    that is no longer `pgoff`. `rank` orders VMAs of equal page offset in the
+    index; no two states differ by it.
     `origin` is a ghost: the pfn that the last remap_pfn_range() of the whole
     VMA put at its first page; `owner` is one too: who answers for the VMA's
     reservation. Properties are judged by them; no design decides by them.
@@ -119,6 +124,9 @@ class Vma:
     file: File | None = None
     track: Hashable = None
     drv: Hashable = None
+    anon_vma: bool = False
+    indexed: int | None = None
+    rank: tuple[int, ...] = attrs.field(default=(), eq=False)
     origin: int | None = None
     owner: int = 0
 
@@ -130,7 +138,14 @@ class Vma:
         """The same mapping with its bounds moved to `[start, end)` inside it."""
         shift = start - self.start
         origin = None if self.origin is None else self.origin + shift
-        return attrs.evolve(self, start=start, end=end, pgoff=self.pgoff + shift, origin=origin)
+        moved = attrs.evolve(self, start=start, end=end, pgoff=self.pgoff + shift, origin=origin)
+        # Whoever changes the bounds takes the VMA out of the index and puts it in again.
+        return attrs.evolve(moved, indexed=None) if moved.pages != self.pages else moved
+
+    @property
+    def ordinary(self) -> bool:
+        """Is it anonymous memory? A mapping without a file that no driver has touched."""
+        return self.file is None and not self.flags & VM_PFNMAP
 
     def covers(self, page: int) -> bool:
         """Is `page` inside?"""

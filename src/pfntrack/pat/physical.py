@@ -117,6 +117,8 @@ class Physical:
     `tracking` belongs to the tracking design and `devices` to the drivers
     (pairs of name and value, sorted by name); `written` are the device pages
     that a program has stored to; `direct_map` the changed types of low RAM.
+    `clock` counts what has been put into the indexes of files; no two states
+    differ by it.
     """
 
     tree: Tree = ()
@@ -131,6 +133,7 @@ class Physical:
     max_map_count: int = 65530
     overcommit: int = 0
     commit_limit: int | None = None
+    clock: int = attrs.field(default=0, eq=False)
 
     def device(self, name: str) -> Hashable:
         """State of driver or device `name`, None if it has none."""

@@ -116,13 +116,54 @@ def _numbered(procs: Json) -> Json:
     shown = {}
     for name in sorted(procs):
         vmas = []
-        for vma in procs[name].get("vmas", []):
+        for vma in _joined(procs[name].get("vmas", [])):
             if "ctx" in vma:
                 number = ids.setdefault(vma["ctx"].get("id"), len(ids) + 1)
                 vma = vma | {"ctx": vma["ctx"] | {"id": number}}
             vmas.append(vma)
         shown[name] = {"vmas": vmas}
     return shown
+
+
+def _joined(vmas: list[Json]) -> list[Json]:
+    """Neighbours of ordinary memory as one, if they are alike.
+
+    Whether the kernel has merged them depends on who shares its copies
+    (anon_vma), which is not modelled.
+    """
+    out: list[Json] = []
+    for vma in vmas:
+        last = out[-1] if out else None
+        if last is not None and _ordinary(vma) and _alike(last, vma):
+            runs = [dict(run) for run in last.get("ptes", [])]
+            for run in vma.get("ptes", []):
+                before = runs[-1] if runs else None
+                same = before and before["at"] + before["n"] == run["at"]
+                if before and same and _without(before, "at", "n") == _without(run, "at", "n"):
+                    before["n"] += run["n"]
+                else:
+                    runs.append(dict(run))
+            out[-1] = last | {"pages": last["pages"] + vma["pages"]}
+            if "ptes" in last:
+                out[-1]["ptes"] = runs
+        else:
+            out.append(vma)
+    return out
+
+
+def _ordinary(vma: Json) -> bool:
+    return not vma.get("file") and "pf" not in vma.get("vmflags", "").split()
+
+
+def _alike(one: Json, other: Json) -> bool:
+    if one["at"] + one["pages"] != other["at"]:
+        return False
+    place = ("at", "pages", "ptes")
+    return _without(one, *place) == _without(other, *place)
+
+
+def _without(value: Json, *keys: str) -> Json:
+    return {key: each for key, each in value.items() if key not in keys}
 
 
 def _bare(value: Any) -> Any:

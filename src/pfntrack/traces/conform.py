@@ -27,6 +27,8 @@ LIMITS = (
     "a WARN is compared by file and call chain; line numbers and folded functions differ by build",
     "after a kernel BUG the task keeps its locks and cannot be observed: that step is compared by "
     "the BUG alone, and the rest of the scenario is passed over",
+    "whether the kernel has joined alike neighbours of ordinary memory is not modelled: compared "
+    "as one",
     "MTRRs, the RAM map and unnamed BARs are not recorded: taken from the kind of machine, "
     "the address of an unnamed BAR from the first step that shows it",
 )

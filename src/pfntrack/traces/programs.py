@@ -94,6 +94,14 @@ def _range(kind: Callable[..., Op], *more: str) -> Callable[[Json], Op]:
     return lambda op: kind(op["p"], int(op["at"]), int(op["pages"]), *(op[key] for key in more))
 
 
+def _anon(op: Json) -> Op:
+    return ops.AnonOver(op["p"], int(op["at"]), int(op["pages"]), op.get("prot", "rw"))
+
+
+def _insert(op: Json) -> Op:
+    return ops.InsertPfn(op["p"], int(op["at"]), op["bar"], int(op.get("off", 0)))
+
+
 def _kernel(op: Json) -> Op:
     what = op["what"]
     if what == "ioremap":
@@ -129,7 +137,7 @@ _BUILD: dict[str, Callable[[Json], Op]] = {
     "open": _open,
     "close": lambda op: ops.Close(op["p"], int(op["fd"])),
     "mmap": _mmap,
-    "anon_over": _range(ops.AnonOver),
+    "anon_over": _anon,
     "munmap": _range(ops.Munmap),
     "mprotect": _range(ops.Mprotect, "prot"),
     "madvise": _range(ops.Madvise, "advice"),
@@ -148,6 +156,7 @@ _BUILD: dict[str, Callable[[Json], Op]] = {
     "remap": lambda op: ops.Remap(
         op["p"], int(op["at"]), int(op["pages"]), op["bar"], int(op.get("off", 0)), _cache(op)
     ),
+    "insert": _insert,
     "kernel": _kernel,
     "driver_bind": lambda op: ops.DriverBind(op["bar"]),
     "driver_unbind": lambda op: ops.DriverUnbind(op["bar"]),

@@ -206,8 +206,7 @@ static int do_zapvma(unsigned long addr, unsigned long bytes)
 
 	mmap_write_lock(current->mm);
 	vma = find_vma(current->mm, addr);
-	if (vma && vma->vm_start <= addr && addr + bytes <= vma->vm_end &&
-	    vma->vm_flags & VM_PFNMAP) {
+	if (vma && vma->vm_start <= addr && addr + bytes <= vma->vm_end) {
 		lab_zap(vma, addr, bytes);
 		err = 0;
 	}

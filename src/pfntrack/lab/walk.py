@@ -1,0 +1,139 @@
+"""A program in the making, performed on the model step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+
+from pfntrack.errors import ModelError
+from pfntrack.lab.lockstep import Done, perform
+from pfntrack.mm import ops, pagetable
+from pfntrack.mm.ops import Op
+from pfntrack.pat.events import Call, Note
+from pfntrack.pat.ram import PAGE_SHIFT
+from pfntrack.releases import Kernel, World
+
+WINDOW = "H"
+"""The window that programs of the search map."""
+
+END_OF_ARENA = 1 << 12
+
+Branch = tuple[str, str]
+"""A function of the model and the rule that decided, or an operation and its result."""
+
+
+def branches(done: Done) -> frozenset[Branch]:
+    """What of the model one step passed through."""
+    found = {(e.function, e.rule) for e in done.events if isinstance(e, Note)}
+    found |= {("event", e.kind) for e in done.events if not isinstance(e, Note | Call)}
+    found |= {(e.via, e.function) for e in done.events if isinstance(e, Call)}
+    result = done.result
+    return frozenset(found | {(type(done.op).__name__, result.err or result.signal or "ok")})
+
+
+@attrs.define(slots=True)
+class Walk:
+    """A program in the making, and what the model did at each step.
+
+    ``disordered``: mappings of files in whose index a ``vm_pgoff`` has changed.
+    What a zap through such a file finds is not claimed by the model.
+    """
+
+    kernel: Kernel
+    world: World
+    done: list[Done] = attrs.field(factory=list)
+    seen: set[Branch] = attrs.field(factory=set)
+    disordered: set[str] = attrs.field(factory=set)
+
+    @property
+    def steps(self) -> list[Op]:
+        """The operations so far."""
+        return [each.op for each in self.done]
+
+    def step(self, op: Op) -> bool:
+        """Perform an operation if a program can, and if the kernel survives it."""
+        if not self._sayable(op):
+            return False
+        try:
+            done = perform(self.kernel, self.world, op)
+        except (ModelError, AssertionError, KeyError):
+            return False
+        if done.bug or not self._claimed(done):
+            return False
+        self.world = done.world
+        self.done.append(done)
+        self.seen |= branches(done)
+        self.disordered |= {
+            vma.file.mapping
+            for process in done.world.processes
+            for vma in process.space.vmas
+            if vma.indexed is not None and vma.file is not None
+        }
+        return True
+
+    def _sayable(self, op: Op) -> bool:
+        """Can the guest be asked for it?"""
+        named = getattr(op, "p", None)
+        processes = self.world.processes
+        if not processes or (named is not None and all(p.name != named for p in processes)):
+            return False
+        if isinstance(op, ops.Zap):
+            fds = next(each.fds for each in processes if each.name == op.p)
+            # Only the module's file can be asked for it.
+            kinds = [file for fd, file in fds if (fd, file.kind) == (op.fd, "driver")]
+            return bool(kinds) and kinds[0].mapping not in self.disordered
+        # Claiming pages zaps the mappings of /dev/mem and sysfs.
+        return not (isinstance(op, ops.Request) and self.disordered)
+
+    def _claimed(self, done: Done) -> bool:
+        """Does the model claim to know what happens? Not what foreign memory holds."""
+        op = done.op
+        if not isinstance(op, ops.Read | ops.Write | ops.Access):
+            return True
+        space = done.world.process(op.p).space
+        run = pagetable.lookup(space.ptes, op.at)
+        return run is None or run.pfn is None or self._in_window(run.pfn)
+
+    def _in_window(self, pfn: int) -> bool:
+        names = [WINDOW, *(name for name, _ in self.world.phys.devices if name.startswith("ram"))]
+        windows = [self.kernel.machine.window(name) for name in names]
+        return any(w is not None and w.pfn <= pfn < w.pfn + w.pages for w in windows)
+
+    def end(self) -> None:
+        """All processes exit, newest first; the last one gives back what was left behind."""
+        while len(self.world.processes) > 1:
+            if not self.step(ops.Exit(self.world.processes[-1].name)):
+                return
+        if not self.world.processes:
+            return
+        last = self.world.processes[0].name
+        if self.world.process(last).space.vmas:
+            self.step(ops.Munmap(last, 0, END_OF_ARENA))
+        self._give_back()
+        self.step(ops.Exit(last))
+
+    def _give_back(self) -> None:
+        """Undo what outlives processes, so that the next program needs no fresh guest."""
+        window = self.kernel.machine.window(WINDOW)
+        if window is None:
+            return
+        phys = self.world.phys
+        for claim in phys.claims:
+            if window.start <= claim.start and claim.end <= window.end:
+                first = (claim.start - window.start) >> PAGE_SHIFT
+                pages = (claim.end - claim.start) >> PAGE_SHIFT
+                self.step(ops.Release(WINDOW, first, pages))
+        for held in phys.ioremaps:
+            if held.mapped and window.start <= held.start and held.end <= window.end:
+                self.step(ops.Iounmap(held.key))
+        for entry in self.world.phys.tree:
+            if window.start <= entry.start and entry.end <= window.end:
+                first = (entry.start - window.start) >> PAGE_SHIFT
+                self.step(ops.WcFree(WINDOW, first, (entry.end - entry.start) >> PAGE_SHIFT))
+
+
+def follow(kernel: Kernel, world: World, steps: Sequence[Op]) -> Walk | None:
+    """The walk of a given program, None if it is not legal from here."""
+    walk = Walk(kernel, world)
+    return walk if all(walk.step(op) for op in steps) else None
