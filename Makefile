@@ -48,11 +48,11 @@ test-browser: $(INSTALLED)
 
 # Says why when QEMU or a package is missing; PFNTRACK_TEST_KERNEL names another kernel.
 test-lab: $(INSTALLED)
-	$(BIN)/python -m pytest -m lab -rs tests/lab/test_real.py
+	$(BIN)/python -m pytest -m lab -rs tests/lab/test_real.py tests/audit/test_memory_guests.py
 
 test-package: $(INSTALLED)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check build pipx
-	$(BIN)/python -m pytest -m package -rs tests/package
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check build pipx --editable '.[docs]'
+	$(BIN)/python -m pytest -m package -rs tests/package tests/docs
 
 docs: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'

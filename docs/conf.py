@@ -1,10 +1,6 @@
-"""Settings of Sphinx. `make docs` copies the pages to build/site first."""
-
-from pathlib import Path
+"""Settings of Sphinx, which tools.site runs on a copy of the pages."""
 
 from pfntrack import __version__
-
-_SITE = Path(__file__).parents[1] / "build" / "site"
 
 project = "pfntrack"
 author = "the pfntrack authors"
@@ -20,5 +16,4 @@ html_show_sphinx = False
 html_show_copyright = False
 html_static_path = ["_static"]
 html_css_files = ["pfntrack.css"]
-html_extra_path = [str(_SITE / "_extra")]
 exclude_patterns = ["_extra"]
