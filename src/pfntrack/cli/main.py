@@ -22,6 +22,7 @@ COMMANDS = (
     "compare",
     "scenarios",
     "check",
+    "bugs",
     "conform",
     "lab",
     "triage",
@@ -29,6 +30,7 @@ COMMANDS = (
     "collect",
     "audit",
     "report",
+    "repro",
     "schema",
     "completion",
 )

@@ -219,10 +219,14 @@ static long map(int file, unsigned long at, unsigned long pages, unsigned long o
 	return p == MAP_FAILED ? -1 : 0;
 }
 
-/// moved: sys/mman.h
-static long moved(const void *to)
+/// resize: sys/mman.h
+/* mremap(), which also moves. */
+static long resize(unsigned long at, unsigned long old, unsigned long new, int flags,
+		   unsigned long to)
 {
-	return to == MAP_FAILED ? -1 : 0;
+	void *p = mremap(AT(at), PAGES(old), PAGES(new), flags, AT(to));
+
+	return p == MAP_FAILED ? -1 : 0;
 }
 
 /// touch fault_env on_fault: setjmp.h signal.h stdint.h
@@ -427,7 +431,8 @@ static int open_lab(enum window w, __u64 mode, __u64 cache, __u64 first, __u64 c
 
 	if (file < 0)
 		return -1;
-	if (ASK(file, PFNLAB_CONFIG, pfn(w, 0), shared->size[w] / PAGE, mode, cache, first, count)) {
+	if (ASK(file, PFNLAB_CONFIG, pfn(w, 0), shared->size[w] / PAGE, mode, cache,
+		first, count)) {
 		close(file);
 		errno = EINVAL;
 		return -1;

@@ -87,7 +87,7 @@ def _header(repro: Reproducer, name: str) -> str:
         lines += ["", *_wrapped(f"Not checked, because {NEWEST} breaks it as well: {shown}.")]
     for each in repro.unseen:
         lines += _wrapped(f"Not checked, because it cannot be seen from outside: {each}.")
-    lines += ["", f"Build:  {BUILD} -o {name} {name}.c"]
+    lines += ["", f"Build:  {BUILD} \\", f"            -o {name} {name}.c"]
     if needs_module(repro):
         lines += [
             "        and the module pfnlab, in src/pfntrack/lab/module of pfntrack:",

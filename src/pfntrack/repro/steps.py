@@ -111,8 +111,7 @@ def _mremap(_t: Translation, op: ops.Mremap) -> str:
         ("MREMAP_DONTUNMAP", op.dontunmap),
     )
     flags = " | ".join(name for name, on in names if on) or "0"
-    to = f", AT({op.to})" if op.to is not None else ", NULL"
-    return f"moved(mremap(AT({op.at}), PAGES({op.old}), PAGES({op.new}), {flags}{to}))"
+    return f"resize({op.at}, {op.old}, {op.new}, {flags}, {op.to or 0})"
 
 
 def _ask(file: str, what: str, *arguments: object) -> str:

@@ -1,0 +1,189 @@
+"""`pfntrack repro`: a C program that shows on a real machine what breaks in the model."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from pathlib import Path
+
+import attrs
+
+from pfntrack.check.properties import PROPERTIES
+from pfntrack.cli.common import add_json, write_json, write_text
+from pfntrack.errors import GuestError, InputFormatError
+from pfntrack.lab.apt import progress
+from pfntrack.lab.kernels import find as find_kernel
+from pfntrack.lab.qemu import require_tools
+from pfntrack.releases import release_for
+from pfntrack.repro import CannotReproduceError, Reproducer, plan, source
+from pfntrack.repro.mail import mail
+from pfntrack.repro.report import repro_json, trial_lines
+from pfntrack.repro.trial import BAIL, FAIL, LOST, SKIP, Trial, compile_program, trials
+from pfntrack.scenario import find
+
+OK, FINDINGS, INCONCLUSIVE, SKIPPED, GUEST_LOST = 0, 1, 3, 4, 255
+
+HELP = "write a C program that shows on a real kernel what breaks in the model"
+DESCRIPTION = """\
+Write one C file that performs a scenario with system calls and checks what
+breaks in the model: a reservation that leaks or is lost, a failed release in
+the log, a page mapped with two types, a refusal, another type than asked. It
+prints KTAP and builds with gcc -static. What only a driver can do asks the
+lab's module, and the head of the file says so.
+
+Without --release, the release is the one for which the scenario claims a
+violation, or else the newest before 7.3 on which something breaks. What 7.3
+breaks as well is checked only if there is nothing else, or with --property.
+
+With --run the program is compiled and run on Debian kernels in QEMU (see
+`pfntrack lab`). Exit code 1 if it fails on a kernel, which shows the bug, 0 if
+it passes on all, 3 if it could not come to an end, 4 if no program can show
+it, if it skips, or if something that the lab needs is missing.
+"""
+
+
+@attrs.frozen
+class Program:
+    """A reproducer and its file."""
+
+    name: str
+    repro: Reproducer
+    text: str
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line."""
+    parser.add_argument(
+        "scenarios",
+        nargs="+",
+        metavar="SCENARIO",
+        help="a .pfn file, or the name of a scenario of the library",
+    )
+    parser.add_argument("--release", metavar="R", help="kernel release on which something breaks")
+    parser.add_argument(
+        "--property",
+        dest="properties",
+        metavar="LIST",
+        help=f"check these properties, separated by commas: {', '.join(PROPERTIES)}",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="where the C file goes (default: standard output); a folder for several scenarios",
+    )
+    parser.add_argument("--mail", action="store_true", help="a bug report, 75 columns wide")
+    parser.add_argument(
+        "--run", dest="play", action="store_true", help="compile it and run it on --kernel"
+    )
+    parser.add_argument(
+        "--kernel",
+        metavar="K",
+        help="kernels for --run, separated by commas: debian:6.12, 7.3, or the path of an image",
+    )
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do it."""
+    if args.play and not args.kernel:
+        raise InputFormatError("--run needs --kernel, such as --kernel debian:6.12,debian:7.3")
+    try:
+        programs = [_program(name, args) for name in args.scenarios]
+        _write(programs, args)
+        tried = _run(programs, args.kernel) if args.play else []
+    except CannotReproduceError as error:
+        print(f"pfntrack: skipped: {error}", file=sys.stderr)
+        return SKIPPED
+    except _SkippedError as error:
+        print(f"pfntrack: skipped: {error}", file=sys.stderr)
+        return SKIPPED
+    _show(programs, tried, args)
+    return _code(tried)
+
+
+class _SkippedError(Exception):
+    """The lab cannot work here; the text says what is missing."""
+
+
+def _program(name: str, args: argparse.Namespace) -> Program:
+    release = release_for(args.release) if args.release else None
+    repro = plan(find(name), release, _wanted(args.properties))
+    one = args.output is not None and not _is_folder(args)
+    file = args.output.name if one else repro.scenario.name
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", file.removesuffix(".c")).strip("-") or "repro"
+    return Program(stem, repro, source(repro, stem))
+
+
+def _wanted(names: str | None) -> frozenset[str] | None:
+    if names is None:
+        return None
+    wanted = frozenset(name.strip() for name in names.split(","))
+    if unknown := sorted(wanted - PROPERTIES.keys()):
+        known = ", ".join(PROPERTIES)
+        raise InputFormatError(f"property {unknown[0]!r} is not known; there are {known}")
+    return wanted
+
+
+def _is_folder(args: argparse.Namespace) -> bool:
+    return len(args.scenarios) > 1 or args.output.is_dir()
+
+
+def _write(programs: list[Program], args: argparse.Namespace) -> None:
+    if args.output is None:
+        return
+    if not _is_folder(args):
+        write_text(args.output, programs[0].text)
+        return
+    try:
+        args.output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputFormatError(f"{args.output}: {error.strerror or error}") from None
+    for each in programs:
+        write_text(args.output / f"{each.name}.c", each.text)
+
+
+def _run(programs: list[Program], kernels: str) -> list[Trial]:
+    try:
+        require_tools()
+        binaries = {p.name: (p.repro, compile_program(p.text, p.name)) for p in programs}
+        chosen = [find_kernel(name.strip()) for name in kernels.split(",")]
+    except GuestError as error:
+        raise _SkippedError(str(error)) from error
+    found = []
+    for kernel in chosen:
+        for trial in trials(kernel, binaries):
+            progress(f"{trial.kernel}: {trial.name}: {trial.status}")
+            found.append(trial)
+    return found
+
+
+def _show(programs: list[Program], tried: list[Trial], args: argparse.Namespace) -> None:
+    if args.json:
+        write_json(repro_json([(p.name, p.repro, p.text) for p in programs], tried))
+        return
+    if args.mail:
+        for each in programs:
+            mine = [trial for trial in tried if trial.name == each.name]
+            print(mail(each.repro, f"{each.name}.c", mine), end="")
+        return
+    if args.play:
+        alone = len(programs) == 1
+        for line in trial_lines(tried, whole=alone):
+            print(line)
+    elif args.output is None:
+        for each in programs:
+            print(each.text, end="")
+
+
+def _code(tried: list[Trial]) -> int:
+    statuses = {trial.status for trial in tried}
+    if LOST in statuses:
+        return GUEST_LOST
+    if FAIL in statuses:
+        return FINDINGS
+    if BAIL in statuses:
+        return INCONCLUSIVE
+    return SKIPPED if SKIP in statuses else OK
