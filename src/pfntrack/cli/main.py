@@ -22,7 +22,6 @@ COMMANDS = (
     "compare",
     "scenarios",
     "check",
-    "bugs",
     "conform",
     "lab",
     "triage",
