@@ -29,7 +29,12 @@ class Row:
 
 
 def without_sections(text: str) -> str:
-    """docs/designs.md with a link in the place of each design's section."""
+    """docs/designs.md with links in the place of each design's section and in its tables."""
+    text = re.sub(
+        r"(?m)^\| `([\w.-]+)` \|",
+        lambda row: f"| [`{row[1]}`](designs/{row[1]}.md) |" if row[1] in DESIGNS else row[0],
+        text,
+    )
     return _SECTION.sub(lambda found: f"- [`{found['name']}`](designs/{found['name']}.md)\n", text)
 
 
@@ -56,7 +61,8 @@ def _parts(design: Design, documents: Mapping[str, str]) -> Iterator[str]:
     yield "## At a glance\n"
     yield from _facts(design)
     for row in rows(design.name, documents):
-        yield f"\n## In the table of [{row.page}](../{row.page})\n"
+        title = documents[row.page].partition("\n")[0].removeprefix("# ")
+        yield f"\n## In the table of [{title}](../{row.page})\n"
         yield "| column | value |\n|---|---|"
         yield from (f"| {column} | {cell or '0'} |" for column, cell in row.cells.items())
     yield "\n## What its file says\n"
