@@ -14,8 +14,9 @@ import jsonschema
 import pytest
 
 from audit.build import DEVICES, SNAPSHOTS, pages, write
-from pfntrack.audit import collector, report_json
+from pfntrack.audit import collector
 from pfntrack.cli import main
+from pfntrack.report.schemas import schema
 
 SOURCE = Path(collector.__file__)
 
@@ -99,8 +100,8 @@ def test_json_of_a_command_is_valid(capsys: pytest.CaptureFixture[str]) -> None:
     """What the command prints is one document of the published schema."""
     _, out, _ = run(capsys, "audit", "--json", "--snapshot", str(SNAPSHOTS / "6.12-split-alive"))
     made = json.loads(out)
-    jsonschema.validate(made, report_json.schema())
-    assert made["schema"] == {"name": "pfntrack-audit", "version": 1}
+    jsonschema.validate(made, schema("audit"))
+    assert made["schema"] == "pfntrack.audit/1"
     (one,) = made["predicted"]["processes"]
     assert one["ranges"] == made["predicted"]["all"]
     assert len(one["log"]) == 2

@@ -17,7 +17,7 @@ from pfntrack.field.triage import triage_text
 HERE = Path(__file__).parent
 CASES = sorted(path.stem for path in (HERE / "logs").glob("*.txt"))
 SCHEMA = json.loads(
-    (Path(__file__).parents[2] / "src/pfntrack/field/triage.schema.json").read_text()
+    (Path(__file__).parents[2] / "src/pfntrack/report/schemas/triage.schema.json").read_text()
 )
 GOLDEN = (
     "11-gds-nvidia-fs",

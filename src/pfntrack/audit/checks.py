@@ -61,7 +61,7 @@ def _all(
     evidence: Evidence, people: Sequence[User], owners: Ownership, exits: Forecast
 ) -> Iterator[Finding]:
     yield from _leaks(evidence, owners)
-    if evidence.pat_on and evidence.readings and evidence.whole("reservations"):
+    if evidence.pat_on and evidence.readings and not evidence.gaps & {"reservations", "claims"}:
         cover = mapping.Cover(evidence, owners)
         yield from mapping.tracking(evidence, people, cover)
         yield from mapping.conversions(evidence, people, owners)

@@ -195,7 +195,10 @@ def aliases(evidence: Evidence, people: Sequence[User], cover: Cover) -> Iterato
 def _alias(evidence: Evidence, start: int, end: int, words: str, sure: str, *pids: int) -> Finding:
     basis = (evidence.sources.listed, evidence.sources.mtrr)
     text = f"{span_text(start, end)}: {words}"
-    return Finding("alias-mismatch", "error", sure, text, basis, (start, end), None, pids)
+    severity = "error"
+    if evidence.mtrr is None:
+        severity, sure = "warning", "possible"
+    return Finding("alias-mismatch", severity, sure, text, basis, (start, end), None, pids)
 
 
 def forks(evidence: Evidence, people: Sequence[User]) -> Iterator[Finding]:

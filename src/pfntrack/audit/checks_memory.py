@@ -87,8 +87,8 @@ def _alias(evidence: Evidence, one: Use, other: Use) -> Finding:
     pids = sorted({use.user.pid for use in (one, other) if use.user is not None})
     return Finding(
         "alias-mismatch",
-        "error",
-        "certain",
+        "warning" if evidence.mtrr is None else "error",
+        "possible" if evidence.mtrr is None else "certain",
         f"{span_text(start, end)}: {one.words}; {other.words}",
         ("page-table entries", sources.listed, sources.mtrr),
         (start, end),

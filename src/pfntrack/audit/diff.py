@@ -55,7 +55,7 @@ def as_text(made: Difference) -> str:
 def as_json(made: Difference) -> dict[str, object]:
     """The same as data."""
     return {
-        "schema": {"name": "pfntrack-audit-diff", "version": 1},
+        "schema": "pfntrack.audit-diff/1",
         "removed": [_row(*item) for item in made.removed],
         "added": [_row(*item) for item in made.added],
         "unmapped": [_map(*item) for item in made.unmapped],

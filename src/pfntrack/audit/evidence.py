@@ -90,7 +90,7 @@ MEMORY_SOURCES = Sources(
     copied="page-table entries",
 )
 # Groups whose gaps can hide the holder of an entry.
-HOLDERS = frozenset({"processes", "entries", "kernel_mappings"})
+HOLDERS = frozenset({"processes", "entries", "kernel_mappings", "devices", "claims"})
 
 
 @attrs.frozen

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import attrs
 
-from pfntrack.audit.evidence import Evidence
+from pfntrack.audit.evidence import HOLDERS, Evidence
 from pfntrack.audit.intervals import Range
 from pfntrack.audit.owners import Holding, Ownership, Standing
 from pfntrack.audit.tree import ReplayTree
@@ -50,7 +50,7 @@ def forecast(evidence: Evidence, people: Sequence[User], owners: Ownership) -> F
     """Replay every exit alone and then all of them."""
     if evidence.release is None and people:
         return Forecast(decidable=False)
-    if evidence.gaps & {"reservations", "processes"}:
+    if evidence.gaps & (HOLDERS | {"reservations", "log"}):
         return Forecast(decidable=False)
     if evidence.pat_on is None and not evidence.state.reservations:
         return Forecast(decidable=False)

@@ -1,4 +1,4 @@
-"""The audit as JSON, in the versioned form of audit.schema.json.
+"""The audit as JSON, in the versioned form that `pfntrack schema audit` prints.
 
 Written in pieces, one array element at a time, so that a machine with a
 million reservations needs no second copy of itself in memory.
@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from importlib import resources
 from typing import Any
+
+import attrs
 
 from pfntrack import __version__
 from pfntrack.audit.checks import Audit
@@ -19,17 +20,10 @@ from pfntrack.audit.owners import Holding
 from pfntrack.audit.predict import Left
 from pfntrack.audit.users import User
 from pfntrack.pat.ram import PAGE_SHIFT
-from pfntrack.state import Confidence, Reservation
+from pfntrack.state import Confidence, Entry, KernelMapping, Reservation
 
-SCHEMA_NAME, SCHEMA_VERSION = "pfntrack-audit", 1
+NAME = "pfntrack.audit/1"
 Json = dict[str, Any]
-
-
-def schema() -> Json:
-    """The published schema."""
-    text = resources.files(__package__).joinpath("audit.schema.json").read_text("utf-8")
-    loaded: Json = json.loads(text)
-    return loaded
 
 
 def as_json(audit: Audit) -> Json:
@@ -43,9 +37,14 @@ def write(audit: Audit) -> Iterator[str]:
     evidence = audit.evidence
     state = evidence.state
     head: Json = {
-        "schema": {"name": SCHEMA_NAME, "version": SCHEMA_VERSION},
+        "schema": NAME,
         "tool": {"name": "pfntrack", "version": __version__},
-        "input": {"name": evidence.name, "readings": evidence.readings},
+        "input": {
+            "name": evidence.name,
+            "readings": evidence.readings,
+            "still": evidence.still,
+            "types": evidence.sources.types or None,
+        },
         "kernel": {
             "text": state.kernel,
             "modelled_as": evidence.release.name if evidence.release else None,
@@ -63,6 +62,11 @@ def write(audit: Audit) -> Iterator[str]:
     varying = evidence.varying.items()
     yield from _array("unstable", (_encode(_varying(row, span)) for row, span in varying))
     yield from _array("mappings", (_encode(_mapping(audit, user)) for user in audit.users))
+    contexts = (_encode(attrs.asdict(each, filter=_PLACELESS)) for each in state.contexts)
+    yield from _array("contexts", contexts)
+    seen = evidence.known("entries") is Confidence.READ
+    areas = state.kernel_mappings if seen else ()
+    yield from _array("kernel_mappings", (_encode(_area(area)) for area in areas))
     yield from _array("findings", (_encode(_finding(made)) for made in audit.findings))
     yield f',\n "findings_dropped": {audit.dropped},\n "predicted": {{\n'
     made = audit.forecast
@@ -89,6 +93,7 @@ def write(audit: Audit) -> Iterator[str]:
 
 
 _encode = json.JSONEncoder().encode
+_PLACELESS = attrs.filters.exclude("place")
 
 
 def _array(name: str, values: Iterable[str], margin: str = " ") -> Iterator[str]:
@@ -153,7 +158,32 @@ def _mapping(audit: Audit, user: User) -> Json:
     made["physical"] = list(user.phys) if user.phys else None
     made["asked"] = user.asked.cattr if user.asked is not None else None
     made["tracked"] = tracked
+    made["context"] = user.vma.context
+    seen = audit.evidence.known("entries") is Confidence.READ
+    made["entries"] = [_entry(entry) for entry in user.vma.entries] if seen else None
     return made
+
+
+def _entry(entry: Entry) -> Json:
+    return {
+        "start": entry.start << PAGE_SHIFT,
+        "end": entry.end << PAGE_SHIFT,
+        "physical": None if entry.pfn is None else entry.pfn << PAGE_SHIFT,
+        "type": entry.type.cattr,
+        "write": entry.write,
+        "huge": entry.huge,
+        "accessible": entry.accessible,
+    }
+
+
+def _area(area: KernelMapping) -> Json:
+    return {
+        "owner": area.owner,
+        "start": area.start,
+        "end": area.end,
+        "type": area.type.cattr,
+        "mapped": area.mapped,
+    }
 
 
 def _varying(row: tuple[int, int, str], span: tuple[int, int]) -> Json:

@@ -19,8 +19,12 @@ def open_questions(evidence: Evidence, people: Sequence[User], exits: Forecast) 
         return
     if not exits.decidable:
         yield "what exits leave behind: the list, the processes or the release are not known whole"
-    if not evidence.whole("reservations"):
-        yield "which mappings no reservation covers: a part of the tree could not be read"
+    if evidence.gaps & {"reservations", "claims"}:
+        yield "which mappings no reservation covers: the tree or the resources are not whole"
+    if not evidence.whole("log"):
+        yield "which releases failed: the log could not be read"
+    if not evidence.whole("mtrr"):
+        yield "which types really differ: the MTRRs could not be read"
     if evidence.gaps & HOLDERS:
         yield "which reservations are stale: a holder may be in what could not be read"
     hidden = sum(user.phys is None and user.tracked is not False for user in people)

@@ -8,23 +8,29 @@ import importlib
 import os
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from pfntrack.audit import diff, question, report_json, report_text
 from pfntrack.audit.checks import Audit, audit
 from pfntrack.audit.collector import collect
-from pfntrack.audit.evidence import Collector
+from pfntrack.audit.evidence import Collector, Evidence
 from pfntrack.audit.snapshot import SnapshotCollector
+from pfntrack.cli import auditwatch
 from pfntrack.cli.common import add_html, write_html, write_json
 from pfntrack.errors import InputFormatError
 
+Result = TypeVar("Result")
 KCORE = Path("/proc/kcore")
 HELP = "say who holds each reservation, what is stale, and what exits will leave"
 DESCRIPTION = """\
 Read a snapshot made by `pfntrack collect` (or take one with --live) and name the
 holder of every reservation, mappings that lost their tracking or their type, and
-what stays reserved if processes exit. `pfntrack audit diff OLD NEW` compares two
-snapshots as multisets.
+what stays reserved if processes exit. --vmcore, --qemu and (as root) --live read
+kernel memory, which shows page tables too. `pfntrack audit diff OLD NEW` compares
+two snapshots as multisets; `pfntrack audit watch` shows growth over cycles, of
+recorded snapshots or of this machine (or a guest: --qemu).
 
 exit codes: 0 nothing found, 1 findings or differences, 2 usage or input error,
 3 inconclusive (the list or the kernel release is not known)
@@ -33,7 +39,7 @@ exit codes: 0 nothing found, 1 findings or differences, 2 usage or input error,
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
-    parser.add_argument("words", nargs="*", metavar="diff OLD NEW", help="compare two snapshots")
+    parser.add_argument("words", nargs="*", metavar="diff OLD NEW | watch", help="see above")
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--snapshot", type=Path, metavar="DIR", help="a collected snapshot")
     source.add_argument(
@@ -54,7 +60,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="debug information (DWARF); else the kernel's own BTF is used",
     )
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="print JSON (schema pfntrack-audit)")
+    form.add_argument(
+        "--json", action="store_true", help="JSON instead of text (see `pfntrack schema`)"
+    )
     form.add_argument("--mail", action="store_true", help="plain text of at most 75 columns")
     add_html(parser)
     place = parser.add_mutually_exclusive_group()
@@ -63,12 +71,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--range", metavar="START-END", help="who holds this range (hex, end exclusive)"
     )
     parser.add_argument("--type", metavar="T", help="with --range: what a request for T would get")
+    auditwatch.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Audit, answer a question, or compare."""
     if args.html and (args.words or args.bar is not None or args.range is not None):
         raise InputFormatError("--html: expected a whole audit, without diff, --bar and --range")
+    if args.words[:1] == ["watch"] and len(args.words) == 1:
+        return auditwatch.run(args, _looker(args))
+    if any(getattr(args, name) is not None for name in ("recorded", "cycle", "interval", "cycles")):
+        raise InputFormatError("--from, --cycle, --cycles, --interval: expected after 'watch'")
     if args.words:
         return _diff(args)
     if args.type is not None and args.range is None:
@@ -80,19 +93,35 @@ def run(args: argparse.Namespace) -> int:
     if args.qemu is not None:
         return _report(_memory("open_qemu", args.qemu, args.vmlinux), args)
     if args.live:
-        if os.geteuid() == 0 and KCORE.exists():
-            try:
-                return _report(_memory("open_kcore", args.vmlinux), args)
-            except InputFormatError as error:
-                print(f"pfntrack: {error}; reading text files instead", file=sys.stderr)
-        with tempfile.TemporaryDirectory(prefix="pfntrack-") as name:
-            folder = Path(name)
-            for line in collect(str(folder)):
-                print(f"pfntrack: {line}", file=sys.stderr)
-            return _report(SnapshotCollector(folder), args)
+        return _live(args, lambda collector: _report(collector, args))
     if args.snapshot is None:
-        raise InputFormatError("nothing to audit: expected --snapshot DIR or --live")
+        raise InputFormatError(
+            "nothing to audit: expected --snapshot DIR, --live, --vmcore FILE or --qemu SOCKET"
+        )
     return _report(SnapshotCollector(args.snapshot), args)
+
+
+def _live(args: argparse.Namespace, use: Callable[[Collector], Result]) -> Result:
+    """Read this machine: its memory if it may be read, else its text files."""
+    if os.geteuid() == 0 and KCORE.exists():
+        try:
+            return use(_memory("open_kcore", args.vmlinux))
+        except InputFormatError as error:
+            print(f"pfntrack: {error}; reading text files instead", file=sys.stderr)
+    with tempfile.TemporaryDirectory(prefix="pfntrack-") as name:
+        folder = Path(name)
+        for line in collect(str(folder)):
+            print(f"pfntrack: {line}", file=sys.stderr)
+        return use(SnapshotCollector(folder))
+
+
+def _looker(args: argparse.Namespace) -> Callable[[], Evidence]:
+    """What reads the machine once per cycle of `watch`."""
+    if args.qemu is not None:
+        return _memory("open_qemu", args.qemu, args.vmlinux).collect
+    if args.snapshot is not None or args.vmcore is not None:
+        raise InputFormatError("watch: expected --from DIR... for what is recorded")
+    return lambda: _live(args, lambda collector: collector.collect())
 
 
 def _memory(how: str, *arguments: Path | None) -> Collector:
@@ -134,7 +163,7 @@ def _answer(made: Audit, args: argparse.Namespace) -> int:
         kind = None if args.type is None else question.parse_type(args.type)
         answer = question.ask_range(made, *question.parse_range(args.range), kind)
     if args.json:
-        write_json({"schema": {"name": "pfntrack-audit-place", "version": 1}, **answer.data})
+        write_json({"schema": "pfntrack.audit-place/1", **answer.data})
     else:
         print("\n".join(answer.lines))
     return 3 if made.evidence.readings == 0 and made.evidence.pat_on is not False else 0
@@ -143,7 +172,7 @@ def _answer(made: Audit, args: argparse.Namespace) -> int:
 def _diff(args: argparse.Namespace) -> int:
     if len(args.words) != 3 or args.words[0] != "diff":
         given = " ".join(args.words)
-        raise InputFormatError(f"{given!r}: expected 'diff OLD NEW', or options only")
+        raise InputFormatError(f"{given!r}: expected 'diff OLD NEW', 'watch', or options only")
     old, new = (SnapshotCollector(Path(word)).collect() for word in args.words[1:])
     made = diff.compare(old, new)
     if args.json:

@@ -1,4 +1,4 @@
-"""Findings as JSON, in the versioned form that triage.schema.json describes."""
+"""Findings as JSON, in the versioned form that `pfntrack schema triage` prints."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pfntrack.field.finding import Finding
 from pfntrack.field.replay import Replay
 from pfntrack.field.triage import Result
 
-SCHEMA_NAME, SCHEMA_VERSION = "pfntrack-triage", 1
+NAME = "pfntrack.triage/1"
 MAX_FACTS, MAX_LINES = 200, 50
 
 Json = dict[str, Any]
@@ -22,7 +22,7 @@ def as_json(result: Result) -> Json:
     """The whole result; addresses are integers in bytes, ranges half-open."""
     release = result.context.release or result.log.release
     return {
-        "schema": {"name": SCHEMA_NAME, "version": SCHEMA_VERSION},
+        "schema": NAME,
         "tool": {"name": "pfntrack", "version": __version__},
         "input": {
             "name": result.name,

@@ -55,7 +55,7 @@ def open_vmcore(path: Path, debug: Path | None = None) -> Machine:
         prog.set_core_dump(path)
     except Exception as error:
         prog = _with_found_note(path, name, error)
-    return _prepare(prog, name, debug, live=False)
+    return prepare(prog, name, debug, live=False)
 
 
 def _with_found_note(path: Path, name: str, first: Exception) -> Program:
@@ -86,7 +86,7 @@ def open_kcore(debug: Path | None = None) -> Machine:
         prog.set_kernel()
     except Exception as error:
         raise InputFormatError(f"{name}: {_words(error)}: root is needed") from None
-    return _prepare(prog, name, debug, live=True)
+    return prepare(prog, name, debug, live=True)
 
 
 def open_qemu(path: Path, debug: Path | None = None) -> Machine:
@@ -104,7 +104,7 @@ def open_qemu(path: Path, debug: Path | None = None) -> Machine:
         raise InputFormatError(f"{name}: {_words(error)}") from None
     if not prog.flags & ProgramFlags.IS_LINUX_KERNEL:
         prog = _recognised(prog, name, ram)
-    return _prepare(prog, name, debug, live=True)
+    return prepare(prog, name, debug, live=True)
 
 
 def _recognised(memory: Program, name: str, ram: list[tuple[int, int]]) -> Program:
@@ -129,8 +129,11 @@ def _recognised(memory: Program, name: str, ram: list[tuple[int, int]]) -> Progr
     return prog
 
 
-def _prepare(prog: Program, name: str, debug: Path | None, *, live: bool) -> Machine:
-    """Find symbols and types."""
+def prepare(prog: Program, name: str, debug: Path | None, *, live: bool) -> Machine:
+    """Find the symbols and types of a kernel whose memory is at hand.
+
+    Raises InputFormatError: it is no x86-64 Linux kernel, or they are not there.
+    """
     platform = prog.platform
     if not prog.flags & ProgramFlags.IS_LINUX_KERNEL:
         raise InputFormatError(f"{name}: no Linux kernel: VMCOREINFO was not found")

@@ -11,18 +11,16 @@ import attrs
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, best_match
 
-from pfntrack.audit import report_json
 from pfntrack.errors import InputFormatError
 from pfntrack.report.html.strings import shown, visible
-from pfntrack.report.schemas import NAMES, schema
+from pfntrack.report.schemas import schema
 
 Json = dict[str, Any]
 
 # Kinds of documents with the highest version that is understood.
 VERSIONS = {"run": 1, "comparison": 1, "conformance": 1, "check": 1, "audit": 1}
-# A browser counts exactly up to here; the widest physical address of x86 has 52 bits.
-MAX_ADDRESS = 1 << 53
-_MARK = re.compile(r"pfntrack[.-]([a-z-]+)/([0-9]{1,6})")
+MAX_ADDRESS = 1 << 64
+_MARK = re.compile(r"pfntrack\.([a-z-]+)/([0-9]{1,6})")
 
 
 @attrs.frozen
@@ -98,8 +96,6 @@ def _kind(body: Any, name: str) -> str:
             raise InputFormatError(f"{name}: an empty list: expected a document of pfntrack")
         head = body[0]
     mark = head.get("schema") if isinstance(head, dict) else None
-    if isinstance(mark, dict):
-        mark = f"{mark.get('name')}/{mark.get('version')}"
     found = _MARK.fullmatch(mark) if isinstance(mark, str) else None
     if found is None:
         raise InputFormatError(
@@ -124,7 +120,7 @@ def _kind(body: Any, name: str) -> str:
 
 
 def _conforms(body: Any, kind: str, name: str) -> None:
-    validator = Draft202012Validator(_open(_schema(kind)))
+    validator = Draft202012Validator(_open(schema(kind)))
     errors: Iterator[ValidationError] = validator.iter_errors(body)
     error = best_match(errors)
     if error is not None:
@@ -136,12 +132,6 @@ def _conforms(body: Any, kind: str, name: str) -> None:
             raise InputFormatError(
                 f"{name}: {shown(place)}: expected 0 <= start <= end <= {MAX_ADDRESS:#x}"
             )
-
-
-def _schema(kind: str) -> Json:
-    if kind in NAMES:
-        return schema(kind)
-    return report_json.schema() if kind == "audit" else {}
 
 
 def _open(part: Any) -> Any:

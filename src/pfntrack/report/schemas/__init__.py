@@ -6,20 +6,32 @@ import json
 from importlib import resources
 from typing import Any
 
-NAMES = ("state", "run", "comparison", "conformance", "repro")
+NAMES = (
+    "state",
+    "run",
+    "comparison",
+    "conformance",
+    "repro",
+    "check",
+    "triage",
+    "audit",
+    "audit-place",
+    "audit-diff",
+    "audit-watch",
+)
+# Schemas that contain others; all the rest are complete in themselves.
 _PARTS = {
-    "state": (),
     "run": ("state",),
     "comparison": ("state", "run"),
-    "conformance": (),
-    "repro": (),
+    "check": ("state", "run"),
+    "conformance": ("state", "run"),
 }
 
 
 def schema(name: str) -> dict[str, Any]:
     """The schema of one kind of output, complete in itself."""
     found = _load(name)
-    parts = {part: _load(part) for part in _PARTS[name]}
+    parts = {part: _load(part) for part in _PARTS.get(name, ())}
     definitions = dict(found.get("$defs", {}))
     for part, body in parts.items():
         definitions |= body.pop("$defs", {})
