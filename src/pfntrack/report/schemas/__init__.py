@@ -12,7 +12,6 @@ NAMES = (
     "comparison",
     "conformance",
     "repro",
-    "check",
     "triage",
     "audit",
     "audit-place",
