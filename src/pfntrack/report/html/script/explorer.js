@@ -187,7 +187,7 @@ class Explorer {
           several && story.first ? button("≠ first difference", "to the first difference (d)", go(() => story.first)) : "",
           this.button),
         this.now, this.tabs || ""),
-      h("div", { class: "body" }, h("aside", { class: "program" }, this.program(), this.remarks()), this.cards),
+      h("div", { class: several ? "body several" : "body" }, (this.aside = h("aside", { class: "program", "aria-label": "program" }, this.program(), this.remarks())), this.cards),
       h("div", { class: "below" }, legend(types), quiet || ""));
   }
 
@@ -205,7 +205,7 @@ class Explorer {
         story.sides.map((side, number) => {
           const broken = this.breaks(side, at);
           const failed = side.steps[at - 1] && side.steps[at - 1].failed;
-          return h("td", { class: `result group-${groups ? groups[number] % 6 : 0} ${failed ? "failed" : ""}`,
+          return h("td", { "data-side": number, class: `result group-${groups ? groups[number] % 6 : 0} ${failed ? "failed" : ""}`,
                            title: `${this.nameOf(side)}: ${this.result(side, at)}` },
             own(this.result(side, at).replace("ok, loads ", "ok = ")), broken.map((name) => h("span", { class: "chip" }, "✗", own(name))));
         }));
@@ -245,6 +245,13 @@ class Explorer {
       if (at === this.at) row.setAttribute("aria-current", "step");
       else row.removeAttribute("aria-current");
     });
+    const row = this.rows[this.at];
+    if (row.offsetTop < this.aside.scrollTop || row.offsetTop + row.offsetHeight > this.aside.scrollTop + this.aside.clientHeight) {
+      this.aside.scrollTop = row.offsetTop - this.aside.clientHeight / 3;
+    }
+    for (const cell of this.aside.querySelectorAll("[data-side]")) {
+      cell.classList.toggle("other", Number(cell.dataset.side) !== this.side);
+    }
     if (this.tabs) [...this.tabs.children].forEach((tab, number) => tab.setAttribute("aria-pressed", String(number === this.side)));
     const focused = document.activeElement && document.activeElement.closest("[data-fold]");
     const kept = focused && this.cards.contains(focused) ? [focused.closest(".card").dataset.side, focused.dataset.fold] : null;
