@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from pfntrack.cli.common import add_json, write_json
+from pfntrack.check.run import run_scenario
+from pfntrack.cli.common import add_html, add_json, write_html, write_json
 from pfntrack.errors import GuestError
 from pfntrack.lab import formats, fuzz
 from pfntrack.lab.apt import progress
 from pfntrack.lab.build import boot_files
 from pfntrack.lab.conform import LIBRARY, Verdict, conform, gather, outcomes
 from pfntrack.lab.kernels import RELEASES, Kernel, cached_versions, fetch, find
+from pfntrack.lab.programs import Plan
 from pfntrack.lab.qemu import require_tools
 from pfntrack.lab.record import describe
 from pfntrack.lab.show import observed_text, run_of
 from pfntrack.lab.traces import dump
-from pfntrack.releases import release_for
+from pfntrack.releases import Release, release_for
+from pfntrack.report.html.differences import first_difference
 from pfntrack.report.json_run import run_json
 
 OK, FINDINGS, SKIPPED, GUEST_LOST = 0, 1, 4, 255
+# Disagreements of a kernel that are reported with both runs.
+MAX_SHOWN = 20
 
 HELP = "run scenarios on real kernels in QEMU and compare them with the model"
 DESCRIPTION = """\
@@ -56,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     sub.add_argument("scenario", metavar="SCENARIO", help="a .pfn file or a name of the library")
     _common(sub)
     add_json(sub)
+    add_html(sub)
     sub.set_defaults(lab=_run)
 
     sub = actions.add_parser("record", help="play scenarios and write traces")
@@ -70,6 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     shape = sub.add_mutually_exclusive_group()
     shape.add_argument("--ktap", action="store_true", help="KTAP instead of text")
     add_json(sub)
+    add_html(sub)
     sub.add_argument("--junit", type=Path, metavar="FILE", help="also write JUnit's XML")
     sub.add_argument("--traces", type=Path, metavar="DIR", help="also keep traces that differ")
     sub.set_defaults(lab=_conform)
@@ -166,9 +175,12 @@ def _run(args: argparse.Namespace) -> int:
     (outcome,) = outcomes(kernel, [plan])
     if outcome.trace is None:
         raise GuestError(outcome.error)
-    observed = run_of(plan, outcome.trace, release_for(kernel.series))
+    release = release_for(kernel.series)
+    observed = run_of(plan, outcome.trace, release)
+    if args.html:
+        write_html(args.html, "comparison", [_beside(plan, outcome.trace, release)])
     if args.json:
-        write_json(run_json(observed))
+        write_json(run_json(observed, "kernel"))
     else:
         print(observed_text(observed), end="")
     if outcome.error:
@@ -216,14 +228,43 @@ def _conform(args: argparse.Namespace) -> int:
         results[kernel.series] = release, verdicts
     if args.junit:
         args.junit.write_text(formats.junit(results), encoding="utf-8")
+    document = _with_runs(formats.as_json(results), results, plans)
+    write_html(args.html, "conformance", document)
     if args.json:
-        write_json(formats.as_json(results))
+        write_json(document)
     else:
         print(formats.ktap(results) if args.ktap else formats.text(results), end="")
     everything = [each for _, verdicts in results.values() for each in verdicts]
     if any(each.lost for each in everything):
         return GUEST_LOST
     return OK if all(each.agrees or each.skipped for each in everything) else FINDINGS
+
+
+def _beside(
+    plan: Plan, trace: Mapping[str, Any], release: Release, first: int | None = None
+) -> dict[str, Any]:
+    """A run of the model and the one that was observed; `first` is the step that differs."""
+    model = run_json(run_scenario(plan.scenario, release))
+    runs = [model, run_json(run_of(plan, trace, release), "kernel")]
+    return {
+        "scenario": plan.scenario.name,
+        "first_difference": first_difference(runs) if first is None else first,
+        "runs": runs,
+    }
+
+
+def _with_runs(
+    document: dict[str, Any], results: formats.Results, plans: Sequence[Plan]
+) -> dict[str, Any]:
+    """The report, and for the first disagreements of each kernel both runs."""
+    by_name = {plan.scenario.name: plan for plan in plans}
+    for series, (release, verdicts) in results.items():
+        document["kernels"][series]["comparisons"] = [
+            _beside(by_name[each.name], each.trace, release, each.first.number + 1)
+            for each in verdicts
+            if each.first and each.trace and each.name in by_name
+        ][:MAX_SHOWN]
+    return document
 
 
 def _tell(verdict: Verdict, done: int, of: int) -> None:

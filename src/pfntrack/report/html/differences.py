@@ -42,6 +42,12 @@ def differences(runs: Sequence[Json]) -> tuple[list[list[int]], list[list[str]]]
     return groups, differs
 
 
+def first_difference(runs: Sequence[Json]) -> int | None:
+    """Number of the first step after which an observer can tell the runs apart."""
+    _, differs = differences(runs)
+    return next((at for at, names in enumerate(differs, 1) if names), None)
+
+
 def source(run: Json) -> str:
     """`model` or `kernel`; older documents show it by what they do not know."""
     if "source" in run:
