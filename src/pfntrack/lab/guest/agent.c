@@ -314,14 +314,11 @@ static void do_write(char *rest, int flags)
 	say_result(ret);
 }
 
-/* Let every once-only warning speak again, if one can have spoken: this takes a while. */
+/* Let every once-only warning speak again. */
 static void clear_warn_once(void)
 {
 	static int fd = -1;
 
-	if (!kernel_spoke)
-		return;
-	kernel_spoke = 0;
 	if (fd < 0)
 		fd = open("/sys/kernel/debug/clear_warn_once", O_WRONLY | O_CLOEXEC);
 	if (fd >= 0 && pwrite(fd, "1", 1, 0) < 0) {

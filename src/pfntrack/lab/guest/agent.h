@@ -53,8 +53,6 @@ void out_flush(void);
 
 void observe_start(void);
 void observe_all(void);
-extern int kernel_spoke;	/* a message that could be a once-only one has come */
-
 void look_start(void);
 void look(void);
 char *slurp(const char *path, size_t *len);

@@ -16,8 +16,6 @@
 
 #define FAST_STATE_SIZE (1 << 16)
 
-int kernel_spoke = 1;
-
 static int kmsg_fd = -1;
 static int pipe_fd = -1;
 
@@ -87,8 +85,6 @@ static void show_kmsg(void)
 
 		if (!end)
 			continue;
-		if (strncmp(text + 1, "x86/PAT: ", 9))
-			kernel_spoke = 1;
 		size_t len = end - text;	/* with the newline, without the semicolon */
 
 		if (have + len > sizeof(all))
@@ -290,7 +286,6 @@ static void show_calls(void)
 void look_start(void)
 {
 	forget(&list_seen);
-	kernel_spoke = 1;
 	for (int i = 0; i < MAX_PROCS; i++)
 		forget(&state_seen[i]);
 }
