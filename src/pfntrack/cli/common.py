@@ -50,7 +50,8 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--release",
         metavar="R",
-        help=f"kernel release to model: {', '.join((*RELEASES, *HISTORIC))}",
+        help=f"kernel release to model (default: 6.12): {', '.join(RELEASES)}, as recorded; "
+        f"{', '.join(HISTORIC)}, from their source; any other by the nearest older one",
     )
     group.add_argument(
         "--design", metavar="D", help=f"tracking design to model: {', '.join(DESIGNS)}"

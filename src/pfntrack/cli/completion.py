@@ -8,7 +8,8 @@ import shtab
 
 HELP = "print the shell completion script"
 DESCRIPTION = """\
-Print a completion script made from the parser of this very version. For bash:
+Print a completion script made from the parser of this very version. The package
+installs those for bash and zsh where these shells look; if yours does not find it:
 
     pfntrack completion bash > ~/.local/share/bash-completion/completions/pfntrack
 """

@@ -26,7 +26,11 @@ Exit code 1 if a step disagrees or could not be compared.
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     parser.add_argument(
-        "--traces", required=True, metavar="DIR", type=Path, help="directory of traces, or one file"
+        "--traces",
+        required=True,
+        metavar="DIR",
+        type=Path,
+        help="a directory of traces, or one trace",
     )
     parser.add_argument("--kernel", metavar="K", help="only traces of this series, such as 6.12")
     add_json(parser)

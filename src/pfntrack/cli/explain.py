@@ -13,7 +13,8 @@ from pfntrack.field.messages import BY_KIND, MESSAGES, Message, find, markdown
 HELP = "say what a memory-type message or a diagnosis code means"
 DESCRIPTION = """\
 Explain one message of the kernel (paste the line, or a few of its words) or one
-diagnosis code: meaning, the trap in its notation, and the function that prints it.
+diagnosis code of `pfntrack triage`: what it means, the trap in its notation, and
+the function that prints it. Without words, list all of them.
 """
 
 
@@ -22,7 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "query", nargs="*", metavar="MESSAGE|CODE", help="a log line, words, or a code"
     )
-    parser.add_argument("--list", action="store_true", help="list all messages and codes")
+    parser.add_argument(
+        "--list", action="store_true", help="list all messages and codes (as without words)"
+    )
     parser.add_argument("--markdown", action="store_true", help="print the catalogue as Markdown")
 
 

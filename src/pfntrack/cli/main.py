@@ -34,6 +34,16 @@ COMMANDS = (
     "completion",
 )
 
+DESCRIPTION = """\
+Model, test, triage and audit of PFN mapping and memory type (PAT) tracking on
+Linux x86.
+
+To begin with, see a mapping lose a page, on one kernel and on two:
+
+    pfntrack run truncate-middle --release 6.12
+    pfntrack compare truncate-middle --with 6.12,7.3
+"""
+
 EPILOG = """\
 exit codes: 0 nothing found, 1 findings (a broken property, an unmet
 expectation, a disagreement), 2 usage or input error, 3 inconclusive,
@@ -61,8 +71,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The complete parser; the man page and shell completion come from it too."""
     parser = argparse.ArgumentParser(
         prog="pfntrack",
-        description="Model, test, triage and audit of PFN mapping and memory type "
-        "(PAT) tracking on Linux x86.",
+        description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

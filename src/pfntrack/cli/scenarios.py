@@ -14,27 +14,51 @@ from pfntrack.scenario import find, format_scenario, library, load
 
 HELP = "list, show, format or test scenarios"
 DESCRIPTION = """\
-list    the library: name and one sentence each (--tag T for a part of it)
-show    the text of one scenario
-test    run scenarios under all releases and judge their expectations (all of
-        the library without a name); one line each, exit code 1 if one is not met
-format  print .pfn files in canonical form (--check: exit code 1 and a diff if
-        a file is not in that form; --in-place: rewrite)
+A scenario is a small program of memory-management operations and what it should
+do. Many come with pfntrack, each with a name; `run`, `compare` and the lab take
+that name or the path of a .pfn file.
+"""
+
+LIST = "Print the name of each scenario of the library, and in one sentence what it is about."
+SHOW = "Print the text of one scenario."
+TEST = """\
+Run scenarios (the whole library without a name) under all recorded releases and
+judge their expectations, with one line for each that is not met.
+
+Exit code 1 if an expectation is not met.
+"""
+FORMAT = """\
+Print .pfn files in canonical form.
+
+With --check, exit code 1 and a diff if a file is not in that form.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    listing = actions.add_parser("list", help="names and what they are about")
+    raw = argparse.RawDescriptionHelpFormatter
+    listing = actions.add_parser("list", help="names and what they are about", description=LIST)
     listing.add_argument("--tag", metavar="T", help="only scenarios with this tag")
     listing.add_argument("--json", action="store_true", help="JSON instead of text")
-    show = actions.add_parser("show", help="the text of one scenario")
+    show = actions.add_parser("show", help="the text of one scenario", description=SHOW)
     show.add_argument("name", metavar="NAME", help="name of a scenario, or a file")
-    test = actions.add_parser("test", help="judge expectations under all releases")
+    test = actions.add_parser(
+        "test",
+        help="judge expectations under all releases",
+        description=TEST,
+        formatter_class=raw,
+    )
     test.add_argument("names", nargs="*", metavar="NAME", help="scenarios or files (default: all)")
-    test.add_argument("--with", dest="releases", metavar="LIST", help="releases or designs")
-    form = actions.add_parser("format", help="canonical form of .pfn files")
+    test.add_argument(
+        "--with",
+        dest="releases",
+        metavar="LIST",
+        help="releases or designs, separated by commas (default: the recorded releases)",
+    )
+    form = actions.add_parser(
+        "format", help="canonical form of .pfn files", description=FORMAT, formatter_class=raw
+    )
     form.add_argument("files", nargs="+", metavar="FILE", help=".pfn files")
     how = form.add_mutually_exclusive_group()
     how.add_argument("--check", action="store_true", help="only say what would change")

@@ -29,12 +29,12 @@ exit codes: 0 nothing found, 1 findings, 2 usage or input error
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
     parser.add_argument(
-        "files", nargs="*", metavar="FILE", help="logs; none or - is standard input"
+        "files", nargs="*", metavar="FILE", help="kernel logs (default, or -: standard input)"
     )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON (schema pfntrack-triage)")
     form.add_argument(
-        "--mail", action="store_true", help="plain text of at most 75 columns for a list"
+        "--mail", action="store_true", help="plain text of at most 75 columns, for a mailing list"
     )
     group = parser.add_argument_group("further facts that sharpen the answer")
     group.add_argument("--memtype-list", type=Path, metavar="FILE", help="copy of pat_memtype_list")
@@ -43,8 +43,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--lspci", type=Path, metavar="FILE", help="output of lspci -vv")
     group.add_argument("--maps", type=Path, metavar="FILE", help="copies of /proc/PID/maps")
-    group.add_argument("--kernel", metavar="RELEASE", help="the kernel release, e.g. 6.12.31")
-    group.add_argument("--snapshot", type=Path, metavar="DIR", help="a collected snapshot")
+    group.add_argument(
+        "--kernel",
+        metavar="RELEASE",
+        help="the kernel release, whatever the log says, such as 6.12.31",
+    )
+    group.add_argument(
+        "--snapshot",
+        type=Path,
+        metavar="DIR",
+        help="a snapshot made by `pfntrack collect`",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
