@@ -253,7 +253,7 @@ def _exit(_menu: Menu) -> Iterator[Action]:
 
 
 def _ioremap(menu: Menu) -> Iterator[Action]:
-    for kind in menu.bounds.types:
+    for kind in menu.bounds.kernel_types or menu.bounds.types:
         for off, pages in _ranges(menu.bounds.pfns):
             name = f"k{off}to{off + pages}{'wc' if kind is CacheMode.WC else kind.name.lower()}"
             op = ops.Ioremap(name.replace("_", ""), WINDOW, off, pages, kind)

@@ -49,7 +49,8 @@ class Bounds:
     `pages` are virtual pages of each process, `pfns` pages of the one window,
     `vmas` mappings per process, `reservations` tree entries beyond those of
     the kernel's own `kernel` mappings. `types` are what user space asks for.
-    No mapping is made with fewer than `least` pages.
+    No mapping is made with fewer than `least` pages. The kernel asks for
+    `kernel_types`, which are those of user space if there are none.
     """
 
     processes: int = 2
@@ -60,10 +61,13 @@ class Bounds:
     kernel: int = 1
     types: tuple[CacheMode, ...] = (CacheMode.UC_MINUS, CacheMode.WC)
     least: int = 1
+    kernel_types: tuple[CacheMode, ...] = ()
 
     def __str__(self) -> str:
         kinds = " and ".join(kind.short for kind in self.types)
         least = f", mappings of >= {self.least} pages" if self.least > 1 else ""
+        if self.kernel_types:
+            least += f", kernel mappings {' and '.join(kind.short for kind in self.kernel_types)}"
         return (
             f"<= {_count(self.processes, 'process', 'processes')}, "
             f"<= {_count(self.vmas, 'VMA')} each on {_count(self.pages, 'virtual page')}, "

@@ -28,7 +28,9 @@ def ideal(kernel: Kernel, world: World, op: Op, *, alone: bool = False) -> Outco
 
     `alone`, nothing else counts as mapped: what is granted then is what `op` asks for.
     """
-    pat = attrs.evolve(kernel.release.pat, closed_interval=False)
+    pat = attrs.evolve(
+        kernel.release.pat, closed_interval=False, reserve_masks_end=False, free_masks_end=False
+    )
     release = attrs.evolve(kernel.release, design=VmPat(), pat=pat)
     try:
         books = truthful(kernel, world, op)

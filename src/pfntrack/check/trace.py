@@ -7,7 +7,7 @@ import attrs
 from pfntrack.check.normal import normal
 from pfntrack.check.properties import PROPERTIES
 from pfntrack.check.report import Counterexample, Move
-from pfntrack.check.run import run_scenario
+from pfntrack.check.run import StepRun, run_scenario
 from pfntrack.check.setting import Setting
 from pfntrack.check.tables import Tables
 from pfntrack.errors import ModelError, PfntrackError
@@ -15,6 +15,7 @@ from pfntrack.mm import ops
 from pfntrack.mm.ops import Op
 from pfntrack.releases import Release
 from pfntrack.scenario import ExpectProperty, Scenario, Step, format_scenario, parse
+from pfntrack.state import State
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -59,26 +60,43 @@ def scenario(setting: Setting, example: Counterexample, tables: Tables | None = 
     mistake of the search.
     """
     release, name = setting.release, example.broken
+    replaces = "over" in setting.groups
     steps = [*setting.opens, *program(setting, example.moves, tables)]
     if not breaks(_scenario(release, name, steps), release, name):
         raise ModelError(f"the counterexample for {name} cannot be repeated")
     at = 0
     while at < len(steps):
         fewer = steps[:at] + steps[at + 1 :]
-        if fewer and breaks(_scenario(release, name, fewer), release, name):
+        if fewer and breaks(_scenario(release, name, fewer), release, name, replaces=replaces):
             steps = fewer
         else:
             at += 1
     return _scenario(release, name, _renumbered(steps))
 
 
-def breaks(tried: Scenario, release: Release, name: str) -> bool:
-    """Does the property break at a step of this scenario, read back from its text?"""
+def breaks(tried: Scenario, release: Release, name: str, *, replaces: bool = True) -> bool:
+    """Does the property break at a step of this scenario, read back from its text?
+
+    Unless it `replaces`, a scenario that maps over a mapping does not count.
+    """
     try:
         run = run_scenario(parse(format_scenario(tried)), release)
     except PfntrackError:
         return False
+    if not replaces and any(map(_replacing, (run.start, *(s.state for s in run.steps)), run.steps)):
+        return False
     return any(each.property == name for step in run.steps for each in step.broken)
+
+
+def _replacing(before: State, step: StepRun) -> bool:
+    """Does the step map over a mapping?"""
+    op = step.op
+    return isinstance(op, ops.Mmap) and any(
+        vma.start < op.at + op.pages and op.at < vma.end
+        for process in before.processes
+        if process.name == op.p
+        for vma in process.vmas
+    )
 
 
 def _renumbered(steps: list[Op]) -> list[Op]:
@@ -98,5 +116,11 @@ def _scenario(release: Release, name: str, steps: list[Op]) -> Scenario:
         about=f"Breaks {name} ({PROPERTIES[name]}) under {release.design.name}.",
         tags=("counterexample",),
         steps=tuple(Step(op) for op in steps),
-        final=(ExpectProperty((name,), broken=True, on=(release.name,)),),
+        final=(ExpectProperty((name,), broken=True, on=(spoken(release),)),),
     )
+
+
+def spoken(release: Release) -> str:
+    """How scenarios speak of the release: by its version, else by its design."""
+    version = release.name.replace(".", "").isdecimal()
+    return release.name if version else release.design.name

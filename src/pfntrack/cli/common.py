@@ -104,3 +104,8 @@ def write_text(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise InputFormatError(f"{path}: {error.strerror or error}") from None
+
+
+def say(line: str) -> None:
+    """A line on standard error."""
+    print(line, file=sys.stderr)

@@ -22,6 +22,7 @@ COMMANDS = (
     "compare",
     "scenarios",
     "check",
+    "bugs",
     "conform",
     "lab",
     "triage",
@@ -30,6 +31,7 @@ COMMANDS = (
     "audit",
     "report",
     "repro",
+    "step",
     "schema",
     "completion",
 )

@@ -12,6 +12,8 @@ NAMES = (
     "comparison",
     "conformance",
     "repro",
+    "check",
+    "bugs",
     "triage",
     "audit",
     "audit-place",
