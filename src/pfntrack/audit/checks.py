@@ -10,7 +10,7 @@ import attrs
 from pfntrack.audit import checks_mapping as mapping
 from pfntrack.audit import checks_memory as memory
 from pfntrack.audit.evidence import Evidence
-from pfntrack.audit.finding import MAX_PER_CODE, SEVERITIES, Finding, span_text
+from pfntrack.audit.finding import MAX_PER_CODE, SEVERITIES, Finding, many, span_text
 from pfntrack.audit.owners import Ownership, Standing, match
 from pfntrack.audit.predict import Forecast, forecast
 from pfntrack.audit.undecided import open_questions
@@ -151,10 +151,9 @@ def _exits(evidence: Evidence, exits: Forecast) -> Iterator[Finding]:
     for made in exits.processes:
         if made.ranges or made.log:
             pages = sum(end - start for start, end, _ in made.ranges) >> 12
-            text = (
-                f"if {made.comm}[{made.pid}] exits, {pages} pages stay reserved "
-                f"and {len(made.log)} lines are logged"
-            )
+            stay = "stays" if pages == 1 else "stay"
+            text = f"if {made.comm}[{made.pid}] exits, {many(pages, 'page')} {stay} reserved"
+            text += f", and the log gets {many(len(made.log), 'line')}" if made.log else ""
             basis = (sources.listed, sources.maps, sources.flags, "erase rule of this kernel")
             first = made.ranges[0] if made.ranges else None
             where = first[:2] if first else None

@@ -67,6 +67,7 @@ def has_lost_tracking(evidence: Evidence, user: User) -> bool:
 def tracking(evidence: Evidence, people: Sequence[User], cover: Cover) -> Iterator[Finding]:
     """Mappings that lost VM_PAT, and mappings that nothing covers."""
     sources = evidence.sources
+    mapped = "is still mapped" if cover.entries else "is beyond what was revoked, so still mapped"
     for user in people:
         if user.phys is None or cover.untracked(*user.phys):
             continue
@@ -79,7 +80,7 @@ def tracking(evidence: Evidence, people: Sequence[User], cover: Cover) -> Iterat
                     "lost-tracking",
                     "error" if gaps else "warning",
                     "certain" if cover.entries else "likely",
-                    f"{user} lost its tracking; {span_text(start, end)} is still mapped, {words}",
+                    f"{user} lost its tracking; {span_text(start, end)} {mapped}, {words}",
                     (f"{sources.flags}: not set", sources.claims, sources.listed),
                     (start, end),
                     user.asked.cattr if user.asked is not None else None,

@@ -9,19 +9,78 @@ CONFIDENCES = ("possible", "likely", "certain")
 # Findings of one code beyond this number are counted, not listed.
 MAX_PER_CODE = 2000
 
+
+@attrs.frozen
+class Code:
+    """What a code means, what follows for the machine, and what to do about it."""
+
+    meaning: str
+    harm: str
+    advice: str
+
+
+_REBOOT = "the entry is gone with the next boot; do not free it by hand, do not boot with nopat"
 CODES = {
-    "stale-reservation": "reserved, held by nobody, and the log shows the release that failed",
-    "suspected-stale-reservation": "reserved in all readings and no holder seen; not proved",
-    "pieces-mismatch": "the mapping was cut up: releases of its pieces will not fit the entry",
-    "lost-tracking": "a mapping that began tracked is not tracked any more",
-    "uncovered-mapping": "mapped, but no reservation covers it",
-    "owner-without-reservation": "a holder that has no entry of exactly its range",
-    "alias-mismatch": "the same address in use with two memory types",
-    "silent-conversion": "the type granted is not the type asked for",
-    "next-fork-fails": "fork() of this process returns ENOMEM",
-    "context-count": "a tracking context counts more or fewer holders than there are",
-    "copy-not-write-back": "private copies in RAM are mapped with the device's memory type",
-    "exit-leaks": "reservations stay behind, or lines are logged, when this process exits",
+    "stale-reservation": Code(
+        "reserved, held by nobody, and proved so",
+        "requests for another type on this range are refused or silently converted",
+        f"find what left it (log, exit-leaks of similar processes); {_REBOOT}",
+    ),
+    "suspected-stale-reservation": Code(
+        "reserved in all readings and no holder seen; not proved",
+        "if it is stale, requests for another type on this range are refused or converted",
+        "collect again with the log complete, or audit a memory dump, before concluding anything",
+    ),
+    "pieces-mismatch": Code(
+        "the mapping was cut up: releases of its pieces will not fit the entry",
+        "munmap or exit leaves a part reserved and logs 'freeing invalid memtype'",
+        "let programs map and unmap whole ranges; kernels from 6.16 on track the whole mapping",
+    ),
+    "lost-tracking": Code(
+        "a mapping that began tracked is not tracked any more",
+        "others may be granted another type while these pages are still mapped",
+        "end the process before the device is used by anybody else",
+    ),
+    "uncovered-mapping": Code(
+        "mapped, but no reservation covers it",
+        "others may be granted another type for the same pages",
+        "find out who released it (log); end the process before the device is used by others",
+    ),
+    "owner-without-reservation": Code(
+        "a holder that has no entry of exactly its range",
+        "its release will fit nothing, or will shrink the entry of somebody else",
+        "see the entry that covers it; after an exit compare the list with the forecast",
+    ),
+    "alias-mismatch": Code(
+        "the same address in use with two memory types",
+        "the processor may mix cached and uncached accesses: data loss, machine checks",
+        "stop one of the two users",
+    ),
+    "silent-conversion": Code(
+        "the type granted is not the type asked for",
+        "works, at another speed and with other ordering than the program expects",
+        "see who holds the range first (--range); the first request decides its type",
+    ),
+    "next-fork-fails": Code(
+        "fork() of this process returns ENOMEM",
+        "it cannot start children, although memory is free",
+        "map shared, or set MADV_DONTFORK on the mapping; kernels from 6.16 on can fork it",
+    ),
+    "context-count": Code(
+        "a tracking context counts more or fewer holders than there are",
+        "the range stays reserved for good, or is released while still mapped",
+        "keep the dump: this is a kernel defect",
+    ),
+    "copy-not-write-back": Code(
+        "private copies in RAM are mapped with the device's memory type",
+        "slow accesses, and an alias with the kernel's own mapping of that RAM",
+        "map device memory shared",
+    ),
+    "exit-leaks": Code(
+        "reservations stay behind, or lines are logged, when this process exits",
+        "see stale-reservation; the log lines are the symptom, not the cause",
+        "restart it as rarely as possible, or plan a reboot if the range is needed otherwise",
+    ),
 }
 
 
@@ -41,5 +100,9 @@ class Finding:
 
 def span_text(start: int, end: int) -> str:
     """A range as the reports print it, with its size in pages."""
-    pages = (end - start + 4095) >> 12
-    return f"[{start:#x}, {end:#x}) ({pages} page{'s' if pages != 1 else ''})"
+    return f"[{start:#x}, {end:#x}) ({many((end - start + 4095) >> 12, 'page')})"
+
+
+def many(count: int, noun: str) -> str:
+    """A number with its noun."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -314,7 +314,11 @@ class _Match:
         return _LEFT if self.evidence.sees_all_holders and self.evidence.lasting else _SUSPECTED
 
 
-_STALE = Holding(Standing.STALE, "certain", note="in all readings, and a failed release overlaps")
+_STALE = Holding(
+    Standing.STALE,
+    "certain",
+    note="it is there in all readings, and the log has a failed release that overlaps it",
+)
 _LEFT = Holding(
     Standing.STALE, "likely", note="every mapping and every ioremap area was read: none holds it"
 )

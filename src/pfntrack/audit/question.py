@@ -19,10 +19,11 @@ from pfntrack.errors import InputFormatError
 from pfntrack.pat.cachemode import BY_CATTR, BY_SHORT, CacheMode
 from pfntrack.pat.memtype import is_new_memtype_allowed, is_untracked_pat_range
 from pfntrack.pat.memtype_interval import Conflict, Memtype, memtype_check_insert
-from pfntrack.pat.mtrr import WB
+from pfntrack.pat.mtrr import WB, WC
 from pfntrack.state import Reservation
 
 _BAR = re.compile(r"^(?:([0-9a-f]{4,8}):)?([0-9a-f]{2}:[0-9a-f]{2}\.[0-7])(?:/([0-6]))?$")
+_NAMED = 4
 _RANGE = re.compile(r"^(?:0x)?([0-9a-fA-F]{1,16})-(?:0x)?([0-9a-fA-F]{1,16})$")
 
 
@@ -73,13 +74,13 @@ def ask_bar(audit: Audit, text: str) -> Answer:
 
 def _bar(audit: Audit, device: PciDevice, bar: Bar) -> Answer:
     hits = _hits(audit, bar.start, bar.end)
-    combining = Disjoint(
-        (max(r.start, bar.start), min(r.end, bar.end)) for r, _ in hits if r.type is CacheMode.WC
-    )
+    combining = Disjoint(_combining(audit, bar, hits))
     wc = list(zip(combining.starts, combining.ends, strict=True))
     size = bar.end - bar.start
     covered = sum(end - start for start, end in wc)
-    if audit.evidence.pat_on is False:
+    if audit.evidence.pat_on is False and covered == size:
+        verdict, reason = "yes", "PAT is off, but an MTRR makes all of it write-combining"
+    elif audit.evidence.pat_on is False:
         verdict = "no"
         reason = "PAT is off: write-combining cannot be asked for through page tables"
     elif not audit.evidence.readings:
@@ -89,16 +90,22 @@ def _bar(audit: Audit, device: PciDevice, bar: Bar) -> Answer:
     elif wc:
         verdict, reason = "partly", f"{covered} of {size} bytes are reserved write-combining"
     elif hits:
-        verdict, reason = "no", "it is reserved with another type, which later requests inherit"
+        types = ", ".join(sorted({row.type.cattr for row, _ in hits}))
+        verdict = "no"
+        reason = f"it is reserved {types}, and later requests inherit that, resourceN_wc included"
     else:
         verdict = "no"
         reason = "nothing is reserved: nobody maps it, or the driver maps it without tracking"
+    decided = _decided(audit, hits)
+    how = _how(audit, bar, verdict, hits)
     lines = [
         f"{device.name} BAR {bar.number} {span_text(bar.start, bar.end)}, "
         f"{'prefetchable' if bar.prefetchable else 'not prefetchable (no resourceN_wc file)'}, "
         f"driver {device.driver or 'none'}",
         f"  write-combining: {verdict}; {reason}",
         *(f"  write-combining part: {span_text(*part)}" for part in wc),
+        *([f"  decided by {decided}"] if decided else []),
+        *([f"  {how}"] if how else []),
         *_told(audit, hits),
     ]
     data: dict[str, object] = {
@@ -108,10 +115,47 @@ def _bar(audit: Audit, device: PciDevice, bar: Bar) -> Answer:
         "prefetchable": bar.prefetchable,
         "write_combining": verdict,
         "parts": [{"start": start, "end": end} for start, end in wc],
+        "decided_by": decided,
         "reason": reason,
         "reservations": _data(audit, hits),
     }
     return Answer(tuple(lines), data)
+
+
+def _combining(
+    audit: Audit, bar: Bar, hits: list[tuple[Reservation, Holding]]
+) -> Iterator[tuple[int, int]]:
+    """Parts that are write-combining, by their own type or by that of an MTRR."""
+    if audit.evidence.pat_on is False and mtrr_type(audit.evidence, bar.start, bar.end) == WC:
+        yield bar.start, bar.end
+    for row, _ in hits:
+        start, end = max(row.start, bar.start), min(row.end, bar.end)
+        if effective(row.type, mtrr_type(audit.evidence, start, end)) is CacheMode.WC:
+            yield start, end
+
+
+def _how(audit: Audit, bar: Bar, verdict: str, hits: list[tuple[Reservation, Holding]]) -> str:
+    """What it would take to make all of the BAR write-combining."""
+    if verdict in ("yes", "unknown") or audit.evidence.pat_on is False:
+        return ""
+    if any(row.type is not CacheMode.WC for row, _ in hits):
+        return "to change it: every holder below must release it; then the first request decides"
+    file = f"mmap resource{bar.number}_wc, or " if bar.prefetchable else ""
+    return f"to get it: {file}ioremap_wc() in the driver, for all of it and before other requests"
+
+
+def _decided(audit: Audit, hits: list[tuple[Reservation, Holding]]) -> str | None:
+    """Who made the type what it is: the first holder, but the list keeps no order of time."""
+    shared = audit.evidence.contexts
+    known = dict.fromkeys(
+        holders(held, shared=shared) or held.note or "nobody that is left" for _, held in hits
+    )
+    words = list(known)[:_NAMED]
+    if len(known) > _NAMED:
+        words.append(f"{len(known) - _NAMED} more")
+    if len(words) == 1:
+        return words[0]
+    return "whichever came first of: " + "; ".join(words) if words else None
 
 
 def ask_range(audit: Audit, start: int, end: int, kind: CacheMode | None) -> Answer:
@@ -150,11 +194,18 @@ def _data(audit: Audit, hits: list[tuple[Reservation, Holding]]) -> list[dict[st
             "start": row.start,
             "end": row.end,
             "type": row.type.cattr,
+            "effective": _effective(audit, row),
             "owner": holders(held, shared=audit.evidence.contexts),
             "state": held.standing.value,
         }
         for row, held in hits
     ]
+
+
+def _effective(audit: Audit, row: Reservation) -> str | None:
+    """The type under the MTRRs, None if these are not known."""
+    mtrr = mtrr_type(audit.evidence, row.start, row.end)
+    return None if mtrr is None else effective(row.type, mtrr).cattr
 
 
 def _request(

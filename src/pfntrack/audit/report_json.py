@@ -201,7 +201,9 @@ def _left_text(left: Left) -> str:
 def _finding(made: Finding) -> Json:
     return {
         "code": made.code,
-        "meaning": CODES[made.code],
+        "meaning": CODES[made.code].meaning,
+        "harm": CODES[made.code].harm,
+        "advice": CODES[made.code].advice,
         "severity": made.severity,
         "confidence": made.confidence,
         "summary": made.summary,

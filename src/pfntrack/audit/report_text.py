@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 
 from pfntrack.audit.checks import Audit
 from pfntrack.audit.checks_mapping import holders
-from pfntrack.audit.finding import span_text
+from pfntrack.audit.finding import CODES, SEVERITIES, Finding, many, span_text
 from pfntrack.audit.owners import Standing
 
 WIDTH, MAIL_WIDTH = 100, 75
@@ -40,11 +41,13 @@ def _lines(audit: Audit) -> Iterator[str]:
     yield f"kernel: {evidence.state.kernel}; tracking: {evidence.state.tracking_model}"
     pat = {True: "on", False: "off", None: "unknown"}[evidence.pat_on]
     rows = len(evidence.state.reservations)
-    seen = f"in {evidence.readings} reading{'s' if evidence.readings != 1 else ''}"
-    seen = "read from a memory dump" if evidence.still else seen
-    yield f"PAT: {pat}; {rows} reservation{'s' if rows != 1 else ''} {seen}"
+    seen = (
+        "read from a memory dump" if evidence.still else f"in {many(evidence.readings, 'reading')}"
+    )
+    yield f"PAT: {pat}; {many(rows, 'reservation')} {seen}"
     if evidence.sources.types:
         yield f"types: {evidence.sources.types}"
+    yield from _summary(audit)
     yield ""
     yield from _forecast(audit)
     yield ""
@@ -63,10 +66,25 @@ def _lines(audit: Audit) -> Iterator[str]:
             yield from (f"  {text}" for text in texts)
 
 
+def _summary(audit: Audit) -> Iterator[str]:
+    """One line that can be quoted."""
+    counts = Counter(made.severity for made in audit.findings)
+    parts = [
+        many(counts[severity], severity) for severity in ("error", "warning") if counts[severity]
+    ]
+    if audit.code == 3:
+        yield "Result: inconclusive: see what is missing and not decidable below"
+    elif not parts:
+        yield "Result: healthy, as far as these facts show"
+    else:
+        first = _causes(audit.findings)[0]
+        yield f"Result: {' and '.join(parts)}; first: {CODES[first.code].meaning}"
+
+
 def _forecast(audit: Audit) -> Iterator[str]:
     made = audit.forecast
     if not made.decidable:
-        yield "If every process exits: not decidable from these files"
+        yield "If every process exits: not decidable from these facts"
         return
     if made.everyone:
         yield "If every process exits, these stay reserved without owner:"
@@ -74,29 +92,62 @@ def _forecast(audit: Audit) -> Iterator[str]:
             yield f"  {span_text(start, end)} {kind.cattr}"
     else:
         yield "If every process exits, nothing stays reserved without owner."
+    if made.log:
+        yield "  and the log will say, in this order of processes:"
     for line in made.log[:MAX_ROWS]:
-        yield "  the log will say:"
         yield f"    {line}"
     for one in made.processes[:MAX_ROWS]:
         if one.ranges or one.log:
             spans = ", ".join(span_text(start, end) for start, end, _ in one.ranges) or "nothing"
-            yield f"  {one.comm}[{one.pid}] alone leaves {spans} and {len(one.log)} log lines"
+            logged = f", and logs {many(len(one.log), 'line')}" if one.log else ""
+            yield f"  {one.comm}[{one.pid}] alone leaves {spans}{logged}"
 
 
 def _findings(audit: Audit) -> Iterator[str]:
     if not audit.findings:
         yield "Findings: none"
         return
+    shown = _causes(audit.findings)
     yield f"Findings: {len(audit.findings) + audit.dropped}"
-    for made in audit.findings[:MAX_ROWS]:
+    advised = set()
+    for made in shown[:MAX_ROWS]:
         yield f"  {made.severity}: {made.code} ({made.confidence})"
         yield f"    {made.summary}"
+        if made.code not in advised:
+            advised.add(made.code)
+            yield f"    harm: {CODES[made.code].harm}"
+            yield f"    do: {CODES[made.code].advice}"
         yield f"    rests on: {', '.join(made.rests_on)}"
-    if len(audit.findings) + audit.dropped > MAX_ROWS:
+    if len(shown) > MAX_ROWS:
         yield f"  ... the first {MAX_ROWS}; --json lists up to {len(audit.findings)}"
-    if any(made.code.endswith("stale-reservation") for made in audit.findings):
-        yield "  Do not free entries by hand and do not boot with nopat: a stale entry blocks"
-        yield "  only its own range, and is gone with the next boot."
+    folded = len(audit.findings) - len(shown)
+    if folded:
+        yield f"  ({many(folded, 'owner-without-reservation')} inside the pieces above: see --json)"
+
+
+def _causes(findings: Sequence[Finding]) -> list[Finding]:
+    """Causes before consequences, without the pieces of what is already told in one."""
+    cut: dict[int, list[Finding]] = defaultdict(list)
+    for made in findings:
+        if made.code == "pieces-mismatch":
+            for pid in made.pids:
+                cut[pid].append(made)
+
+    def inside(made: Finding) -> bool:
+        if made.code != "owner-without-reservation" or made.where is None:
+            return False
+        start, end = made.where
+        return any(
+            whole.where is not None and whole.where[0] <= start and end <= whole.where[1]
+            for pid in made.pids
+            for whole in cut[pid]
+        )
+
+    kept = [made for made in findings if not inside(made)]
+    return sorted(kept, key=lambda made: (-SEVERITIES.index(made.severity), _ORDER[made.code]))
+
+
+_ORDER = {code: number for number, code in enumerate(CODES)}
 
 
 def _holdings(audit: Audit) -> Iterator[str]:
