@@ -228,13 +228,8 @@ def _overview(ranges: Sequence[Range]) -> list[list[list[float]]]:
     islands = axis((start >> PAGE_SHIFT, -(-end >> PAGE_SHIFT)) for start, end in ranges)
     if len(islands) > MAX_ISLANDS:
         gaps = [after[0].start - before[-1].end for before, after in pairwise(islands)]
-        least = sorted(gaps, reverse=True)[MAX_ISLANDS - 2]
-        joined: list[Range] = []
-        for island in islands:
-            start, end = island[0].start, island[-1].end
-            if joined and start - joined[-1][1] < least:
-                joined[-1] = (joined[-1][0], end)
-            else:
-                joined.append((start, end))
+        widest = sorted(range(len(gaps)), key=gaps.__getitem__)[1 - MAX_ISLANDS :]
+        breaks = [0, *(at + 1 for at in sorted(widest)), len(islands)]
+        joined = [(islands[a][0].start, islands[b - 1][-1].end) for a, b in pairwise(breaks)]
         islands = [[Cell(start, end, weight(end - start))] for start, end in joined]
     return [[[c.start, c.end, round(c.weight, 2)] for c in island] for island in islands]

@@ -110,6 +110,6 @@ function details(story, side, at) {
 
 function fold(title, lines) {
   if (!lines.length) return null;
-  return h("details", { class: "fold", "data-fold": title.split(":")[0] }, h("summary", null, title, ` (${lines.length})`),
+  return h("details", { class: "fold", "data-fold": title.split(":")[0] }, h("summary", null, title, title.includes(":") ? "" : ` (${lines.length})`),
     h("ol", { class: "log", tabindex: 0, "aria-label": title }, lines.map((line) => h("li", null, own(line)))));
 }

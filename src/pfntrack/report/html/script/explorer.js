@@ -187,7 +187,7 @@ class Explorer {
           several && story.first ? button("≠ first difference", "to the first difference (d)", go(() => story.first)) : "",
           this.button),
         this.now, this.tabs || ""),
-      h("div", { class: several ? "body several" : "body" }, (this.aside = h("aside", { class: "program", "aria-label": "program" }, this.program(), this.remarks())), this.cards),
+      h("div", { class: ["body", several && "several", story.sides.length > 3 && "many"].filter(Boolean).join(" ") }, (this.aside = h("aside", { class: "program", "aria-label": "program" }, this.program(), this.remarks())), this.cards),
       h("div", { class: "below" }, legend(types), quiet || ""));
   }
 
@@ -214,8 +214,8 @@ class Explorer {
     };
     return h("table", { class: "steps" },
       h("caption", { class: "unseen" }, "steps of the program and their results"),
-      several ? h("thead", null, h("tr", null, h("td", null), h("td", null), story.sides.map((side) =>
-        h("th", { scope: "col" }, own(this.nameOf(side)))))) : null,
+      several ? h("thead", null, h("tr", null, h("td", null), h("td", null), story.sides.map((side, number) =>
+        h("th", { scope: "col", "data-side": number, title: this.nameOf(side) }, own(this.nameOf(side)))))) : null,
       h("tbody", null, Array.from({ length: this.last + 1 }, (_, at) => row(at))));
   }
 

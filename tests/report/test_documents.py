@@ -1,0 +1,157 @@
+"""Documents that pages are made of: kinds, versions, and one clear line for what is wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from audit.build import SNAPSHOTS
+from pfntrack.cli import main
+from pfntrack.errors import InputFormatError
+from pfntrack.report.html import merged, page, read
+from pfntrack.report.html.strings import embedded, visible
+
+
+def document(capsys: pytest.CaptureFixture[str], line: str) -> Any:
+    """What a command prints."""
+    main(line.split())
+    return json.loads(capsys.readouterr().out)
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Any:
+    """A run of the model."""
+    return document(capsys, "run truncate-middle --json")
+
+
+def message(body: Any) -> str:
+    """Why a document is refused."""
+    text = body if isinstance(body, str) else json.dumps(body)
+    with pytest.raises(InputFormatError) as error:
+        read(text, "in.json")
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_truncated(run: Any) -> None:
+    """A file cut short names the place where it ends."""
+    text = json.dumps(run)
+    said = message(text[: len(text) // 2])
+    assert said.startswith("in.json: line 1, column ")
+    assert "expected JSON" in said
+    assert "is the file complete?" in message("")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"schema": "pfntrack.run/2"}, "pfntrack.run/2 is newer than this program"),
+        ({"schema": "pfntrack.state/1"}, "no page is made of pfntrack.state"),
+        ({"schema": "other/1"}, "field 'schema': expected one of pfntrack.run/1"),
+        ({"schema": 7}, "field 'schema'"),
+        ({"schema": "pfntrack.comparison/1"}, "expected a list"),
+        ({"release": 6}, "release: expected string, found int"),
+        ({"steps": {}}, "steps: expected array, found dict"),
+    ],
+)
+def test_not_as_expected(run: Any, change: dict[str, Any], said: str) -> None:
+    """Wrong kinds, versions and types are named with what was expected."""
+    assert said in message(run | change)
+
+
+def test_places(run: Any) -> None:
+    """A mistake deep inside is named with its path."""
+    del run["steps"][2]["state"]["reservations"][0]["type"]
+    assert "steps/2/state/reservations/0: the field 'type' is missing" in message(run)
+    run["steps"][2]["state"]["reservations"][0]["type"] = "purple"
+    assert "steps/2/state/reservations/0/type: expected one of write-back" in message(run)
+
+
+def test_ranges(run: Any) -> None:
+    """A range that ends before its start, or beyond any address, is refused."""
+    run["steps"][1]["state"]["reservations"][0]["start"] = 1 << 60
+    assert "steps/1/state/reservations/0: expected 0 <= start <= end" in message(run)
+    for field in ("start", "end"):
+        run["steps"][1]["state"]["reservations"][0][field] = 1 << 70
+    assert "expected 0 <= start <= end" in message(run)
+
+
+@pytest.mark.parametrize(
+    "text", ["NaN", "[" * 100_000, '{"schema": Infinity}', "[]", "7", "\ud800"]
+)
+def test_not_a_document(text: str) -> None:
+    """What is JSON to some readers only, or not at all, gives one line."""
+    assert message(text).startswith("in.json: ")
+
+
+def test_what_a_later_version_adds_is_ignored(run: Any) -> None:
+    """A field that is not known, and one that an older version did not write, are no mistakes."""
+    run["steps"][0]["weather"] = "fine"
+    del run["source"], run["scenario"]["text"]
+    assert "truncate-middle" in page(read(json.dumps(run), "in.json"))
+
+
+def test_runs_side_by_side(capsys: pytest.CaptureFixture[str], run: Any) -> None:
+    """Several runs make one page if they are of one scenario."""
+    other = document(capsys, "run truncate-middle --release 7.3 --json")
+    one, two = read(json.dumps(run), "one"), read(json.dumps(other), "two")
+    assert merged([one, two]).kind == "comparison"
+    third = read(json.dumps(document(capsys, "run split-head-first --json")), "three")
+    with pytest.raises(InputFormatError, match="three: step 1 is not that of one"):
+        merged([one, third])
+    audit = document(capsys, f"audit --snapshot {SNAPSHOTS / '6.1-idle'} --json")
+    with pytest.raises(InputFormatError, match="one page of audit and run"):
+        merged([one, read(json.dumps(audit), "four")])
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("report no-such-thing -o x.html", "no scenario 'no-such-thing'"),
+        ("report no-such.json -o x.html", "no-such.json: No such file"),
+        ("report truncate-middle -o no/such/folder/x.html", "No such file"),
+        ("report truncate-middle -o x.html --with 7.3 --design ours", "--with LIST"),
+        ("run truncate-middle --html no/such/folder/x.html", "No such file"),
+        (f"audit --snapshot {SNAPSHOTS / '6.1-idle'} --range 0-1 --html x.html", "--html"),
+    ],
+)
+def test_command_line(
+    line: str, said: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Mistakes on the command line get one line and exit code 2, and write nothing."""
+    line = line.replace("x.html", str(tmp_path / "x.html")) if "/such/" not in line else line
+    assert main(line.split()) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_binary_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that is not text is named with the first bad byte."""
+    path = tmp_path / "raw.json"
+    path.write_bytes(b'{"a": "\xff"}')
+    assert main(["report", str(path), "-o", str(tmp_path / "x.html")]) == 2
+    assert "byte 7: expected JSON in UTF-8" in capsys.readouterr().err
+
+
+def test_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
+    """A page may go to standard output, and is the same each time."""
+    pages = []
+    for _ in range(2):
+        assert main(["report", "truncate-middle", "-o", "-", "--with", "6.12,7.3"]) == 0
+        pages.append(capsys.readouterr().out)
+    assert pages[0] == pages[1]
+    assert pages[0].startswith("<!DOCTYPE html>")
+
+
+def test_strings() -> None:
+    """Acting characters are spelt out; letters of any script are left alone."""
+    assert visible({"a\u202e": ["\x1b[0m", "שלום 漢", "a\nb", "\ud800"]}) == {
+        "a\\u202e": ["\\u001b[0m", "שלום 漢", "a\nb", "\\ud800"]
+    }
+    assert json.loads(embedded({"x": "</script><!--&'\u2028"})) == {"x": "</script><!--&'\u2028"}
+    assert not set("<>&'") & set(embedded("</script><!--&'"))
