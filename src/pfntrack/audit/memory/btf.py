@@ -122,6 +122,8 @@ class Btf:
             self._at.append(at)
             fixed, each = extra.get(kind, (0, 0))
             at += _TYPE.size + fixed + each * (info & _VLEN)
+        if at != end:
+            raise InputFormatError(f"{self._source}: type {len(self._at) - 1} is cut off")
 
     def __len__(self) -> int:
         return len(self._at)
