@@ -75,6 +75,11 @@ def machine(body: Json) -> Json:
         "findings_hidden": max(0, len(findings) - MAX_FINDINGS) + body["findings_dropped"],
         "mappings": [_mapping(each, find) for each in body["mappings"][:MAX_OTHERS]],
         "mappings_hidden": max(0, len(body["mappings"]) - MAX_OTHERS),
+        "contexts": [
+            each | {"row": find(each["start"], each["end"])}
+            for each in body["contexts"][:MAX_OTHERS]
+        ],
+        "contexts_hidden": max(0, len(body["contexts"]) - MAX_OTHERS),
         "unstable": [_typed(each) for each in body["unstable"][:MAX_OTHERS]],
         "rows": list(_with_gaps(shown)),
         "rows_hidden": hidden,
@@ -191,9 +196,14 @@ def _finding(found: Json, find: _Finder) -> Json:
 
 
 def _mapping(user: Json, find: _Finder) -> Json:
-    physical = user["physical"]
+    physical, entries = user["physical"], user["entries"]
+    types = "not read"
+    if entries is not None:
+        found = {str(_short(entry["type"])) for entry in entries}
+        types = ", ".join(sorted(found)) or "nothing present"
     return user | {
         "asked": _short(user["asked"]),
+        "types": types,
         "row": find(*physical) if physical else None,
     }
 

@@ -57,6 +57,7 @@ def _check(body: Json, _name: str) -> Json:
             "name": name,
             "text": (runs[names[0]]["properties"] if names else PROPERTIES).get(name, ""),
             "after": found["broken_after"],
+            "exact": found.get("exact", True),
             "file": found["counterexample"],
             "case": names.index(name) + 1 if name in runs else None,
         }
