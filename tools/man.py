@@ -69,6 +69,8 @@ def man_page() -> str:
     parser = build_parser()
     with wide():
         page = str(Manpage(parser, _data=data, format="single-commands-section"))
+    # Names are not hyphenated, and lines not stretched.
+    page = page.replace(".SH NAME", ".nh\n.ad l\n.SH NAME", 1)
     page = page.replace(".SH\nPOSITIONAL ARGUMENTS", ".SH COMMANDS")
     before, _, codes = page.partition(".SH COMMENTS\n")
     page = f"{before}.SH EXIT STATUS\n{_exit_status(codes)}"

@@ -101,7 +101,7 @@ def rows(name: str, documents: Mapping[str, str]) -> Iterator[Row]:
     for document, text in documents.items():
         columns: Sequence[str] = ()
         for line in text.splitlines():
-            cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+            cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip().strip("|"))]
             if not line.startswith("|"):
                 columns = ()
             elif cells[0] == "design":
