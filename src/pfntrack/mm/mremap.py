@@ -23,6 +23,7 @@ from pfntrack.mm.step import Lock, Step, pfnmap
 from pfntrack.mm.tables import pte_alloc
 from pfntrack.mm.unmap import do_munmap
 from pfntrack.mm.vma import (
+    VM_ACCOUNT,
     VM_DONTEXPAND,
     VM_MAYSHARE,
     VM_PFNMAP,
@@ -184,7 +185,7 @@ def move_vma(step: Step, mm: Mm, vma: Vma, at: int, pages: int, to: int) -> int:
         stack, step.stack = step.stack, ("copy_vma", "move_vma", *step.stack)
         new = ops.open(step, mm, new)
         step.stack = stack
-    gone, error, result = mm.current(vma), 0, 0
+    gone, result = mm.current(vma), 0
     start = at
     if move_page_tables(step, mm, at, to, pages):
         move_page_tables(step, mm, to, at, pages, back=True)
@@ -194,8 +195,11 @@ def move_vma(step: Step, mm: Mm, vma: Vma, at: int, pages: int, to: int) -> int:
         gone = mm.current(gone)
     if pfnmap(gone):
         step.tracking.moved(step, mm, gone)
-    error = do_munmap(step, mm, start, start + pages)
-    return result or error
+    if do_munmap(step, mm, start, start + pages):
+        step.note("move_vma", "the source cannot be split: it stays, empty, and nobody is told")
+        for left in mm.overlapping(gone.start, gone.end):
+            mm.change(left, flags=left.flags & ~VM_ACCOUNT)
+    return result
 
 
 def move_page_tables(

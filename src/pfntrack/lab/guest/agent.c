@@ -321,7 +321,7 @@ static void clear_warn_once(void)
 
 	if (fd < 0)
 		fd = open("/sys/kernel/debug/clear_warn_once", O_WRONLY | O_CLOEXEC);
-	if (fd >= 0 && pwrite(fd, "1", 1, 0) < 0) {
+	if (fd >= 0 && write(fd, "1", 1) < 0) {
 		close(fd);
 		fd = -1;
 	}
