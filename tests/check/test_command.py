@@ -9,9 +9,16 @@ import sys
 import time
 from pathlib import Path
 
+import jsonschema
 import pytest
 
+from pfntrack.check.bounds import Bounds
+from pfntrack.check.explore import Limits, Search
+from pfntrack.check.setting import Setting
+from pfntrack.check.text import text
 from pfntrack.cli.main import main
+from pfntrack.releases import release_for
+from pfntrack.report.schemas import schema
 
 COMMAND = [sys.executable, "-m", "pfntrack", "check"]
 
@@ -59,8 +66,35 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
     told = json.loads(capsys.readouterr().out)
     assert told["schema"] == "pfntrack.check/1"
     assert told["complete"]
-    assert told["properties"]["I4"] == {"broken_after": 2, "counterexample": None}
+    assert told["properties"]["I4"] == {
+        "broken_after": 2,
+        "exact": True,
+        "counterexample": None,
+    }
+    jsonschema.validate(told, schema("check"))
     assert told["coverage"]["munmap"]["effective"] > 0
+
+
+def test_as_tests(capsys: pytest.CaptureFixture[str]) -> None:
+    """KTAP and JUnit have one test per property; what is not known is skipped."""
+    args = ["check", "--release", "6.12", "--bounds", "1,2,2,2", "--ops", "map,munmap"]
+    args += ["--property", "I2,I4", "--no-output", "--quiet"]
+    assert main([*args, "--ktap", "--all"]) == 1
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[1] == "1..2"
+    assert "ok 1 I2" in shown
+    assert "not ok 2 I4" in shown
+    assert main([*args, "--junit", "--depth", "2"]) == 1
+    assert 'failures="1" errors="0" skipped="1"' in capsys.readouterr().out
+
+
+def test_cut_within_a_level() -> None:
+    """A counterexample from an unfinished level is not said to be the shortest."""
+    search = Search(Setting(release_for("6.12"), Bounds(1, 2, 2, 2, 2)), frozenset({"I1", "I4"}))
+    found = search.run(Limits(states=20))
+    assert found.counterexamples
+    assert not all(map(found.exact, found.counterexamples))
+    assert "may be a step shorter" in text(search.setting, found, search.watched, {})
 
 
 @pytest.mark.parametrize(

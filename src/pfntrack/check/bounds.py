@@ -92,6 +92,31 @@ class Bounds:
         return len(phys.tree) <= self.reservations + len(phys.ioremaps)
 
 
+@attrs.frozen
+class Preset:
+    """Bounds and operations under one name, and what a search may take unless told otherwise.
+
+    `seconds` and `memory` (bytes) are None where a search ends by itself soon enough.
+    """
+
+    bounds: Bounds
+    groups: tuple[str, ...] = BASIC
+    seconds: int | None = None
+    memory: int | None = None
+
+
+PRESETS = {
+    "quick": Preset(Bounds(2, 2, 2, 1, 2)),
+    "default": Preset(Bounds(2, 2, 2, 2, 2)),
+    "deep": Preset(
+        Bounds(2, 3, 2, 3, 3),
+        (*BASIC, "private", "write", "move", "forkfail", "ioremap"),
+        seconds=3600,
+        memory=4 << 30,
+    ),
+}
+
+
 def parse_bounds(text: str, base: Bounds) -> Bounds:
     """`2,2,3,2,2`: processes, virtual pages, pfns, VMAs, reservations.
 

@@ -171,6 +171,7 @@ class Search:
             },
             coverage=coverage(setting.ordered, groups, progress.tried, progress.effective),
             why=why,
+            settled=frozenset(progress.found),
             cost=Cost(
                 self.filling.tables.evaluations,
                 self.filling.judge.judgements,

@@ -36,7 +36,8 @@ class Found:
 
     `transitions` stay within the bounds, `cut` are those that would leave
     them. A `complete` search has seen every state within its bounds; `why`
-    says what kept another one from it.
+    says what kept another one from it. Counterexamples that are not `settled`
+    were met on a level that was not finished.
     """
 
     states: int
@@ -47,6 +48,7 @@ class Found:
     counterexamples: dict[str, Counterexample]
     coverage: dict[str, Coverage]
     why: str = ""
+    settled: frozenset[str] | None = attrs.field(default=None, eq=False)
     cost: Cost | None = attrs.field(default=None, eq=False)
 
     @property
@@ -54,6 +56,15 @@ class Found:
         """Broken properties and the length of the shortest program that breaks each."""
         found = self.counterexamples
         return {name: found[name].depth for name in PROPERTIES if name in found}
+
+    def exact(self, name: str) -> bool:
+        """Is the counterexample as short as any?
+
+        Not known if the search ended within a level: what that level has shown
+        may be one step longer than what the rest of it would show.
+        """
+        found = self.counterexamples.get(name)
+        return found is None or self.complete or self.settled is None or name in self.settled
 
     @property
     def idle(self) -> list[str]:

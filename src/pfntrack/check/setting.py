@@ -64,6 +64,8 @@ class Setting:
     bounds: Bounds = attrs.field(factory=Bounds)
     groups: tuple[str, ...] = BASIC
     spec: MachineSpec = attrs.field(factory=MachineSpec)
+    # Failing steps besides those of the design: a comparison needs one alphabet.
+    symbols: frozenset[str] = frozenset()
 
     @cached_property
     def kernel(self) -> Kernel:
@@ -81,7 +83,7 @@ class Setting:
 
     @cached_property
     def actions(self) -> tuple[Action, ...]:
-        return alphabet(self.bounds, self.ordered, self.release.design.symbols)
+        return alphabet(self.bounds, self.ordered, self.release.design.symbols | self.symbols)
 
     @cached_property
     def start(self) -> World:

@@ -38,6 +38,11 @@ def _lines(
             where = f" -> {files[name]}" if name in files else ""
             steps = found.verdicts[name]
             yield f"{name} BROKEN after {steps} {'step' if steps == 1 else 'steps'}{where}"
+            if not found.exact(name):
+                yield (
+                    f"  the search ended before all programs of {steps} steps were tried: "
+                    "the shortest may be a step shorter"
+                )
             yield f"  {PROPERTIES[name]}"
     kept = [name for name in PROPERTIES if name in watched - found.verdicts.keys()]
     if kept:

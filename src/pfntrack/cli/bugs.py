@@ -75,7 +75,6 @@ def _save(hunted: list[Hunted], folder: Path) -> dict[str, str]:
     for each in hunted:
         if each.program is None:
             continue
-        folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{each.program.name}.pfn"
         write_text(path, format_scenario(each.program))
         files[each.row.bug] = str(path)

@@ -11,21 +11,27 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-import attrs
-
 from pfntrack.check import checkpoint, jit
-from pfntrack.check.bounds import BASIC, GROUPS, Bounds, parse_bounds, parse_groups
+from pfntrack.check.bounds import PRESETS
 from pfntrack.check.explore import Limits, Search
 from pfntrack.check.properties import PROPERTIES
 from pfntrack.check.report import Found
-from pfntrack.check.run import run_scenario
-from pfntrack.check.setting import Setting
 from pfntrack.check.text import cost_text, text
 from pfntrack.check.trace import scenario
-from pfntrack.cli.common import add_html, add_json, add_model, chosen, write_html, write_json
+from pfntrack.cli.common import (
+    add_html,
+    add_model,
+    chosen,
+    say,
+    write_html,
+    write_json,
+    write_text,
+)
+from pfntrack.cli.search import add_search, positive, search_setting
 from pfntrack.errors import InputFormatError
-from pfntrack.report.json_run import run_json
-from pfntrack.scenario import Scenario, format_scenario, parse
+from pfntrack.report.cases import junit, ktap
+from pfntrack.report.check import cases, check_json
+from pfntrack.scenario import Scenario, format_scenario
 
 HELP = "search all programs within bounds for broken properties"
 DESCRIPTION = """\
@@ -39,23 +45,6 @@ it did not see all states within the bounds, or an operation never had an effect
 """
 
 
-@attrs.frozen
-class Preset:
-    """Bounds and operations under one name."""
-
-    bounds: Bounds
-    groups: tuple[str, ...] = BASIC
-
-
-PRESETS = {
-    "quick": Preset(Bounds(2, 2, 2, 1, 2)),
-    "default": Preset(Bounds(2, 2, 2, 2, 2)),
-    "deep": Preset(
-        Bounds(2, 3, 2, 3, 3), (*BASIC, "private", "write", "move", "forkfail", "ioremap")
-    ),
-}
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     add_model(parser)
@@ -65,36 +54,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="LIST",
         help=f"properties to check, separated by commas (default: all of {', '.join(PROPERTIES)})",
     )
-    search = parser.add_argument_group("what is searched")
-    search.add_argument(
-        "--preset",
-        choices=PRESETS,
-        default="default",
-        help="bounds and operations: quick takes seconds, deep hours (default: default)",
-    )
-    search.add_argument(
-        "--bounds",
-        metavar="P,V,N,K,R",
-        help="at most P processes, V virtual pages each, N physical pages, K VMAs each, "
-        "R reservations; numbers left out are those of the preset",
-    )
-    search.add_argument(
-        "--ops",
-        metavar="LIST",
-        help=f"operations to use, separated by commas, or all: {', '.join(GROUPS)}",
-    )
+    search = add_search(parser)
     search.add_argument(
         "--symmetry",
         action="store_true",
         help="treat processes as interchangeable (up to 3); taken back where that is not sound",
     )
     limits = parser.add_argument_group("how long")
-    limits.add_argument("--depth", type=_positive, metavar="N", help="programs of up to N steps")
-    limits.add_argument("--time", type=_positive, metavar="SECONDS", help="give up after that")
-    limits.add_argument("--memory", type=_positive, metavar="MIB", help="give up beyond that")
+    limits.add_argument("--depth", type=positive, metavar="N", help="programs of up to N steps")
+    limits.add_argument("--time", type=positive, metavar="SECONDS", help="give up after that")
+    limits.add_argument("--memory", type=positive, metavar="MIB", help="give up beyond that")
     limits.add_argument("--all", action="store_true", help="search on when everything has broken")
     limits.add_argument(
-        "--workers", type=_positive, default=2, metavar="N", help="threads (default: 2)"
+        "--workers", type=positive, default=2, metavar="N", help="threads (default: 2)"
     )
     saving = parser.add_argument_group("checkpoints")
     saving.add_argument("--checkpoint", type=Path, metavar="FILE", help="save the search here")
@@ -115,53 +87,47 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--no-output", action="store_true", help="write no counterexamples")
     parser.add_argument("--quiet", action="store_true", help="no progress, no cost")
-    add_json(parser)
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument(
+        "--json", action="store_true", help="JSON instead of text (see `pfntrack schema`)"
+    )
+    form.add_argument("--ktap", action="store_true", help="KTAP: one test per property")
+    form.add_argument("--junit", action="store_true", help="JUnit XML: one test per property")
     add_html(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Do it."""
-    setting, watched = _setting(args), _watched(args.properties)
+    setting, watched = search_setting(args, chosen(args)), _watched(args.properties)
     if args.symmetry and setting.bounds.processes > 3:
         raise InputFormatError("--symmetry is sound for up to 3 processes")
     if not args.quiet and not jit.is_cached():
-        _say("compiling the search kernel; this is done once and takes about a minute")
+        say("compiling the search kernel; this is done once and takes about a minute")
     search = Search(setting, watched, workers=args.workers, symmetric=args.symmetry)
     found = _search(search, args)
     if search.progress.unequal and found.why != "interrupted":
-        _say("processes are not interchangeable here; searching again without symmetry")
+        say("processes are not interchangeable here; searching again without symmetry")
         search = Search(setting, watched, workers=args.workers)
         found = _search(search, args)
     shown = args.json or args.html
     examples = {} if args.no_output and not shown else _examples(search, found)
     files = {} if args.no_output else _write(examples, args.output)
-    document = _json(setting, found, watched, files, examples) if shown else {}
+    document = check_json(setting, found, watched, files, examples) if shown else {}
     write_html(args.html, "check", document)
     if args.json:
         write_json(document)
+    elif args.ktap or args.junit:
+        tests = cases(setting, found, watched)
+        print(ktap(tests) if args.ktap else junit(f"check {setting.release.name}", tests), end="")
     else:
         print(text(setting, found, watched, files), end="")
     if found.cost and not args.quiet:
-        _say(cost_text(found.cost, found.states))
+        say(cost_text(found.cost, found.states))
     if found.why == "interrupted":
         return 130
     if found.counterexamples:
         return 1
     return 3 if found.idle or not found.complete else 0
-
-
-def _positive(word: str) -> int:
-    number = int(word)
-    if number <= 0:
-        raise argparse.ArgumentTypeError("must be positive")
-    return number
-
-
-def _setting(args: argparse.Namespace) -> Setting:
-    preset = PRESETS[args.preset]
-    bounds = parse_bounds(args.bounds, preset.bounds) if args.bounds else preset.bounds
-    groups = parse_groups(args.ops) if args.ops else preset.groups
-    return Setting(chosen(args), bounds, groups)
 
 
 def _watched(names: str | None) -> frozenset[str]:
@@ -178,7 +144,7 @@ def _search(search: Search, args: argparse.Namespace) -> Found:
     """Search with limits, progress, checkpoints, and an ear for Ctrl-C."""
     if args.resume:
         checkpoint.resume(search, args.resume)
-    limits = Limits(args.depth, args.time, args.memory << 20 if args.memory else None)
+    limits = _limits(args)
     shown = saved = time.monotonic()
     watching = sys.stderr.isatty() and not args.quiet
 
@@ -199,6 +165,13 @@ def _search(search: Search, args: argparse.Namespace) -> Found:
     if args.checkpoint:
         checkpoint.save(search, args.checkpoint)
     return found
+
+
+def _limits(args: argparse.Namespace) -> Limits:
+    """Those of the command line, else those of the preset."""
+    preset = PRESETS[args.preset]
+    memory = args.memory << 20 if args.memory else preset.memory
+    return Limits(args.depth, args.time or preset.seconds, memory)
 
 
 def _progress(search: Search) -> str:
@@ -240,55 +213,6 @@ def _write(examples: dict[str, Scenario], folder: Path) -> dict[str, str]:
     files = {}
     for name, made in examples.items():
         path = folder / f"{made.name}.pfn"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            path.write_text(format_scenario(made), "utf-8")
-        except OSError as error:
-            raise InputFormatError(f"{path}: {error.strerror or error}") from None
+        write_text(path, format_scenario(made))
         files[name] = str(path)
     return files
-
-
-def _json(
-    setting: Setting,
-    found: Found,
-    watched: frozenset[str],
-    files: dict[str, str],
-    examples: dict[str, Scenario],
-) -> dict[str, object]:
-    bounds = setting.bounds
-    texts = {name: format_scenario(example) for name, example in examples.items()}
-    return {
-        "schema": "pfntrack.check/1",
-        "release": setting.release.name,
-        "design": setting.release.design.name,
-        "bounds": {
-            "text": str(bounds),
-            **attrs.asdict(bounds, filter=lambda field, _: field.name != "types"),
-            "types": [kind.short for kind in bounds.types],
-        },
-        "operations": list(setting.ordered),
-        "complete": found.complete,
-        "why": found.why or None,
-        "states": found.states,
-        "transitions": found.transitions,
-        "cut": found.cut,
-        "depth": found.depth,
-        "coverage": {group: attrs.asdict(each) for group, each in found.coverage.items()},
-        "idle": found.idle,
-        "properties": {
-            name: {"broken_after": found.verdicts.get(name), "counterexample": files.get(name)}
-            for name in PROPERTIES
-            if name in watched
-        },
-        "cost": attrs.asdict(found.cost) if found.cost else None,
-        "runs": {
-            name: run_json(run_scenario(parse(texts[name]), setting.release))
-            for name in PROPERTIES
-            if name in texts
-        },
-    }
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr)

@@ -101,6 +101,7 @@ def write_text(path: Path, text: str) -> None:
     Raises InputFormatError: it cannot be written.
     """
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise InputFormatError(f"{path}: {error.strerror or error}") from None
