@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from functools import cache
 from pathlib import Path
@@ -14,12 +16,14 @@ from typing import Any
 import attrs
 import pytest
 
+from pfntrack.cli import main
 from pfntrack.errors import GuestError
 from pfntrack.lab.boot import cpio
 from pfntrack.lab.build import boot_files
 from pfntrack.lab.compare import differences
 from pfntrack.lab.guest import BootFiles, Guest
 from pfntrack.lab.kernels import find
+from pfntrack.lab.qemu import CONSOLE_LINES
 from pfntrack.lab.record import record
 
 pytestmark = pytest.mark.lab
@@ -53,6 +57,7 @@ def _files(series: str, *, with_module: bool = True) -> BootFiles:
 
 @pytest.mark.parametrize("series", SERIES)
 def test_split_mapping_leaks_until_contexts_came(series: str) -> None:
+    """One scenario on each kernel: what leaks, what is mapped, what the log says."""
     _files(series)
     (outcome,) = record(find(f"debian:{series}"), [HEAD])
     assert outcome.trace is not None
@@ -67,6 +72,7 @@ def test_split_mapping_leaks_until_contexts_came(series: str) -> None:
 
 
 def test_programs_do_not_see_each_others_leaks() -> None:
+    """The snapshot is restored: a program played twice gives the same trace."""
     _files("6.1")
     one, two = record(find("debian:6.1"), [HEAD, HEAD])
     assert one.trace is not None
@@ -75,6 +81,7 @@ def test_programs_do_not_see_each_others_leaks() -> None:
 
 
 def test_without_the_module() -> None:
+    """A kernel without the module plays what needs none, and refuses the rest."""
     _files("6.1", with_module=False)
     zap = {**HEAD, "name": "zap", "steps": [OPEN, MAP, {"op": "zap", "p": "A", "fd": 0}]}
     plain, refused = record(find("debian:6.1"), [HEAD, zap], with_module=False)
@@ -85,6 +92,7 @@ def test_without_the_module() -> None:
 
 
 def test_kernel_by_path_without_anything_else(tmp_path: Path) -> None:
+    """Any bzImage can be booted."""
     image = tmp_path / "bzImage"
     image.write_bytes(_files("6.12").kernel.read_bytes())
     (outcome,) = record(find(str(image)), [HEAD])
@@ -94,6 +102,7 @@ def test_kernel_by_path_without_anything_else(tmp_path: Path) -> None:
 
 
 def test_panic_shows_the_console(tmp_path: Path) -> None:
+    """A guest that dies while booting says why."""
     initrd = tmp_path / "initrd"
     initrd.write_bytes(cpio({"init": b"not a program"}))
     files = attrs.evolve(_files("6.1"), initrd=initrd)
@@ -121,6 +130,7 @@ def _alive(pid: int) -> bool:
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_nothing_survives_its_owner(how: signal.Signals) -> None:
+    """QEMU ends with the process that started it, however that ends."""
     _files("6.1")
     owner = subprocess.Popen([sys.executable, "-c", _HOLD], stdout=subprocess.PIPE, text=True)
     with owner:
@@ -135,3 +145,79 @@ def test_nothing_survives_its_owner(how: signal.Signals) -> None:
     assert not _alive(int(pid))
     if how == signal.SIGINT:
         assert not Path(folder).exists()
+
+
+def _console_lines(text: str) -> list[str]:
+    """What an error shows of the guest's console."""
+    return text.partition("last lines:\n")[2].splitlines()
+
+
+def test_hang_is_bounded() -> None:
+    """A guest that stands still is given up in time, with at most 40 lines of its console."""
+    with Guest(_files("6.1")) as guest:
+        guest._qemu._execute("stop")
+        began = time.monotonic()
+        with pytest.raises(GuestError, match="did not answer within 2 s") as caught:
+            guest._ask("hello", timeout=2)
+        assert time.monotonic() - began < 10
+        assert len(_console_lines(str(caught.value))) <= CONSOLE_LINES
+
+
+CRASH = {"op": "sysctl", "name": "../sysrq-trigger", "value": "c"}
+
+
+def _crashing_program(folder: Path) -> str:
+    path = folder / "crash.json"
+    path.write_text(json.dumps({"name": "crash", "steps": [OPEN, MAP, CRASH, MAP]}))
+    return str(path)
+
+
+def test_panic_while_playing_is_exit_code_255(tmp_path: Path, capsys: Any) -> None:
+    """The command says that the guest was lost, with the console's end, and leaves nothing."""
+    _files("6.12")
+    began = time.monotonic()
+    assert main(["lab", "run", _crashing_program(tmp_path), "--kernel", "6.12"]) == 255
+    assert time.monotonic() - began < 120
+    said = capsys.readouterr()
+    assert "the guest was lost" in said.err
+    assert "sysrq: Trigger a crash" in said.err or "Kernel panic" in said.err
+    assert 0 < len(_console_lines(said.err)) <= CONSOLE_LINES + 1
+    assert not list(Path(tempfile.gettempdir()).glob(f"pfntrack-lab-{os.getpid()}-*"))
+
+
+def test_programs_after_a_panic_are_played(tmp_path: Path) -> None:
+    """A lost guest is booted again, so that one bad program costs no other."""
+    _files("6.12")
+    crash = json.loads(Path(_crashing_program(tmp_path)).read_text())
+    lost, good = record(find("debian:6.12"), [crash, HEAD])
+    assert lost.error
+    assert lost.trace is not None
+    assert lost.trace["steps"][-1]["result"]["signal"] == "LOST"
+    assert good.trace is not None
+    assert good.trace["end"]["leaked"] == [["H", 0, 4, "WC"]]
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except OSError:
+        return []
+    return [int(word) for word in text.split()]
+
+
+def test_interrupt_is_exit_code_130() -> None:
+    """Ctrl-C ends the command in time; QEMU and its files are gone."""
+    _files("6.12")
+    command = [sys.executable, "-m", "pfntrack", "lab", "conform", "--kernel", "6.12"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        end = time.monotonic() + 90
+        while not (children := _children(process.pid)) and time.monotonic() < end:
+            time.sleep(0.05)
+        assert children
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert b"Traceback" not in said
+    assert not any(_alive(child) for child in children)
+    assert not list(Path(tempfile.gettempdir()).glob(f"pfntrack-lab-{process.pid}-*"))

@@ -201,6 +201,8 @@ static void send_line(struct proc *p, const char *line)
 		p->stuck = 1;
 }
 
+static unsigned int births;
+
 static void start_first(const char *name)
 {
 	struct proc *p = proc_find(name);
@@ -215,6 +217,7 @@ static void start_first(const char *name)
 	if (pid == 0)
 		worker_main(p);
 	p->pid = pid;
+	p->born = ++births;
 	await_reply(p, &r);
 	say_reply(&r);
 }
@@ -235,6 +238,7 @@ static void do_fork(struct proc *p, const char *child)
 	await_reply(p, &r);
 	if (r.ret > 0) {
 		c->pid = r.ret;
+		c->born = ++births;
 		r.ret = 0;
 		await_reply(c, &hello);
 	}
@@ -273,9 +277,9 @@ static void do_proc(char *rest)
 	struct proc *p = NULL;
 	struct reply r;
 
-	/* "?" is whoever has lived longest: processes are named in that order. */
-	for (int i = 0; name && !strcmp(name, "?") && i < MAX_PROCS && !p; i++)
-		if (procs[i].pid && !procs[i].stuck)
+	/* "?" is whoever has lived longest. */
+	for (int i = 0; name && !strcmp(name, "?") && i < MAX_PROCS; i++)
+		if (procs[i].pid && !procs[i].stuck && (!p || procs[i].born < p->born))
 			p = &procs[i];
 	if (name && strcmp(name, "?"))
 		p = proc_find(name);

@@ -33,6 +33,7 @@ struct reply {
 struct proc {
 	char name[8];
 	pid_t pid;	/* 0: never started, or gone */
+	unsigned int born;	/* later is larger */
 	int stuck;	/* died or hangs inside the kernel: its mm may be locked */
 	int ours;	/* the agent's end of the pair of sockets */
 	int theirs;	/* the worker's end */
