@@ -245,6 +245,8 @@ class Maker:
         vma = _covering(process, at)
         if vma is not None and self.rng.random() < 0.9:
             pages = min(pages, vma.end - at)
+        if _ordinary(process, at, pages):
+            return []  # it matters which neighbours have been joined
         return [ops.ZapVma(process.name, at, pages)]
 
     def remap(self) -> list[Op]:
