@@ -1,0 +1,46 @@
+"""`pfntrack step`: through a scenario by hand, with operations of one's own."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.util
+import os
+import sys
+
+from pfntrack.cli.common import add_model, add_scenario, chosen
+from pfntrack.scenario import find
+from pfntrack.stepper import start
+from pfntrack.stepper.plain import step_through
+
+HELP = "go through a scenario step by step, and try operations"
+DESCRIPTION = """\
+Go through a scenario on the model: forward, back, under another release or
+design, with operations of your own, which can be taken back. After each step
+it shows what changed and why, the state, and which properties are broken.
+
+On a terminal, with the extra tui (pip install 'pfntrack[tui]'), this takes the
+whole screen; otherwise commands are read line by line: `help` lists them.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line."""
+    add_scenario(parser)
+    add_model(parser)
+    parser.add_argument("--plain", action="store_true", help="line by line, even on a terminal")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do it."""
+    session = start(find(args.scenario), chosen(args))
+    terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    wanted = terminal and not args.plain
+    if wanted and importlib.util.find_spec("prompt_toolkit"):
+        screen = importlib.import_module("pfntrack.stepper.screen")  # needs an extra
+        screen.Screen(session, colour="NO_COLOR" not in os.environ).run()
+    else:
+        if wanted:
+            print("no full screen without: pip install 'pfntrack[tui]'", file=sys.stderr)
+        step_through(session, sys.stdin, sys.stdout, prompt="> " if terminal else "")
+    return 0

@@ -1,0 +1,50 @@
+"""Stepping line by line: commands are read from one text stream, and answers written to another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TextIO
+
+from pfntrack.stepper import commands, view
+from pfntrack.stepper.session import Session, SessionError
+
+
+def step_through(session: Session, lines: Iterable[str], out: TextIO, *, prompt: str = "") -> None:
+    """Do what the lines say until they end or say quit."""
+    _say(out, [("", view.title(session)), *view.program(session)])
+    out.write(prompt)
+    out.flush()
+    for line in lines:
+        try:
+            word, rest = commands.read(line)
+            if word == "quit":
+                return
+            changed = commands.moved(session, word, rest)
+            _say(out, _shown(word, changed))
+            session = changed
+        except SessionError as error:
+            out.write(f"? {error}\n")
+        out.write(prompt)
+        out.flush()
+
+
+def _shown(word: str, session: Session) -> list[view.Line]:
+    match word:
+        case "program":
+            return [("", view.title(session)), *view.program(session)]
+        case "state":
+            return list(view.state(session))
+        case "properties":
+            steps = session.run.steps
+            why = view.reasons(steps[-1]) if steps else []
+            lamps = ", ".join(text for _, text in view.lamps(session))
+            return [("", lamps), *(("", f"  {line}") for line in why)]
+        case "help":
+            return [("", line) for line in commands.HELP.splitlines()]
+        case _:
+            return [("", view.title(session)), *view.happened(session)]
+
+
+def _say(out: TextIO, lines: Iterable[view.Line]) -> None:
+    for _, text in lines:
+        out.write(f"{text}\n")
