@@ -83,6 +83,8 @@ class Walk:
             # Only the module's file can be asked for it.
             kinds = [file for fd, file in fds if (fd, file.kind) == (op.fd, "driver")]
             return bool(kinds) and kinds[0].mapping not in self.disordered
+        if isinstance(op, ops.Ioremap):
+            return all(held.key != op.id for held in self.world.phys.ioremaps)
         # Claiming pages zaps the mappings of /dev/mem and sysfs.
         return not (isinstance(op, ops.Request) and self.disordered)
 
