@@ -22,7 +22,7 @@ def test_there_are_four() -> None:
 def test_howto(page: Path, tmp_path: Path) -> None:
     """Files and edits as shown, then the commands, with the output shown."""
     home = tmp_path / "home"
-    shutil.copytree(ROOT / "src", home / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "src", home / "src")
     session = Session(home, home / "src")
     played = list(blocks(page))
     for block in played:

@@ -69,8 +69,11 @@ def load(name: str) -> Command:
     return cast("Command", importlib.import_module(f"pfntrack.cli.{name}"))
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The complete parser; the man page and shell completion come from it too."""
+def build_parser(only: str | None = None) -> argparse.ArgumentParser:
+    """The complete parser; the man page and shell completion come from it too.
+
+    If `only` is a command, the parser knows no other: most modules need not be loaded then.
+    """
     parser = argparse.ArgumentParser(
         prog="pfntrack",
         description=DESCRIPTION,
@@ -79,7 +82,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"pfntrack {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name in COMMANDS:
+    for name in (only,) if only in COMMANDS else COMMANDS:
         command = load(name)
         sub = commands.add_parser(
             name,
@@ -94,7 +97,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    args = build_parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    args = build_parser(words[0] if words else None).parse_args(words)
     try:
         code = cast("int", args.run(args))
         sys.stdout.flush()
