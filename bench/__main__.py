@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("explore", "triage", "audit")
+NAMES = ("explore", "triage", "audit", "lab")
 
 
 def main(names: list[str]) -> int:

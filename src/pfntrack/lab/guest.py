@@ -199,6 +199,11 @@ class Guest:
         """QEMU's control socket for whoever wants to look at the guest from outside."""
         return self._qemu.outside
 
+    @property
+    def cpu_seconds(self) -> float:
+        """CPU time of the guest so far."""
+        return self._qemu.cpu_seconds
+
     def console_mark(self) -> int:
         """A mark for console_since()."""
         return self._qemu.console_size()

@@ -183,6 +183,16 @@ class Qemu:
             return (self._dir / "qemu.log").read_text(errors="replace").strip()
         return ""
 
+    @property
+    def cpu_seconds(self) -> float:
+        """CPU time that QEMU has used, which is the guest's; 0 if it is gone."""
+        try:
+            stat = Path(f"/proc/{self._process.pid}/stat").read_text() if self._process else ""
+        except OSError:
+            stat = ""
+        ticks = stat.rpartition(")")[2].split()[11:13]
+        return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+
     def close(self) -> None:
         """End QEMU and remove its files."""
         for channel in (self._qmp, self._agent):
