@@ -97,7 +97,7 @@ def test_json_has_the_published_form(capsys: pytest.CaptureFixture[str]) -> None
         ("repro split-head-first --property XX", 2, "property 'XX' is not known"),
         ("repro split-head-first --run", 2, "--run needs --kernel"),
         ("repro split-head-first --release six", 2, "expected a version"),
-        ("repro split-head-first -o /no/such/folder/x.c", 2, "/no/such/folder/x.c"),
+        ("repro split-head-first -o /dev/null/x.c", 2, "/dev/null/x.c"),
         ("repro fork-fails-at-later-mapping", 4, "the limit on committed memory"),
         ("repro other-owner-taken --release 6.12", 4, "cannot be seen from outside"),
         ("repro split-head-first --run --kernel 1.0", 2, "unknown kernel '1.0'"),

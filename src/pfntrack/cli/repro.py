@@ -90,13 +90,17 @@ def run(args: argparse.Namespace) -> int:
     """Do it."""
     if args.play and not args.kernel:
         raise InputFormatError("--run needs --kernel, such as --kernel debian:6.12,debian:7.3")
-    try:
-        programs = [_program(name, args) for name in args.scenarios]
-        _write(programs, args)
-        tried = _run(programs, args.kernel) if args.play else []
-    except CannotReproduceError as error:
-        print(f"pfntrack: skipped: {error}", file=sys.stderr)
+    programs = []
+    for name in args.scenarios:
+        try:
+            programs.append(_program(name, args))
+        except CannotReproduceError as error:
+            print(f"pfntrack: skipped: {error}", file=sys.stderr)
+    if not programs:
         return SKIPPED
+    _write(programs, args)
+    try:
+        tried = _run(programs, args.kernel) if args.play else []
     except _SkippedError as error:
         print(f"pfntrack: skipped: {error}", file=sys.stderr)
         return SKIPPED

@@ -118,6 +118,28 @@ class Reserved(Check):
 
 
 @attrs.frozen
+class OwnEntry(Check):
+    """There is a reservation of exactly these pages, which the kernel made for itself."""
+
+    place: Place
+    type: CacheMode
+
+    def holds(self, run: Run) -> bool:
+        span = _bytes(run, self.place)
+        return any(
+            (each.start, each.end) == span and each.type is self.type
+            for each in self._state(run).reservations
+        )
+
+    @property
+    def claim(self) -> str:
+        return f"the kernel's own reservation {self.place} {self.type.short} is still there"
+
+    def call(self, what: str) -> tuple[str, ...]:
+        return ("expect_entry", *_pages(self.place), f'"{self.type.cattr}"', what)
+
+
+@attrs.frozen
 class Quiet(Check):
     """The kernel does not say such a line during the step."""
 

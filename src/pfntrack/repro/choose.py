@@ -14,6 +14,7 @@ from pfntrack.check.run import Run, StepRun
 from pfntrack.mm import ops
 from pfntrack.pat.cachemode import CacheMode
 from pfntrack.pat.events import FreeInvalid, Oops, Warn
+from pfntrack.pat.ram import PAGE_SHIFT
 from pfntrack.repro.checks import (
     BUG,
     FREEING,
@@ -23,6 +24,7 @@ from pfntrack.repro.checks import (
     MappedAs,
     NoLeak,
     OneType,
+    OwnEntry,
     Quiet,
     Reserved,
     Succeeds,
@@ -104,7 +106,11 @@ def _candidates(bad: Run, good: Run, step: StepRun, broken: Violation) -> Iterat
 
 
 def _owner(bad: Run, good: Run, step: StepRun, place: Place | None) -> Iterator[Check]:
-    """Owners cannot be seen; a lost cover can, and what comes of the mistake later."""
+    """Owners cannot be seen; what is gone can, and what comes of the mistake later."""
+    for mapping in step.state.kernel_mappings:
+        pages = place_of(bad, mapping.start >> PAGE_SHIFT, mapping.end >> PAGE_SHIFT)
+        if pages:
+            yield OwnEntry(step.number, "I3", pages, mapping.type)
     if place:
         for kind in _types(good, step.number, place):
             yield Reserved(step.number, "I3", place, kind)

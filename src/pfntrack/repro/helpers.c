@@ -687,6 +687,25 @@ static void expect_reserved(enum window w, unsigned long first, unsigned long en
 	report_list(ok, &now, what);
 }
 
+/// expect_entry: string.h
+/* There is a reservation of exactly pages [first, end) of @w with this type. */
+static void expect_entry(enum window w, unsigned long first, unsigned long end,
+			 const char *type, const char *what)
+{
+	unsigned long from = shared->base[w] + PAGES(first), to = shared->base[w] + PAGES(end);
+	struct list now;
+	bool ok = false;
+	int i;
+
+	if (me != TEST)
+		return;
+	read_list(&now);
+	for (i = 0; i < now.count; i++)
+		ok |= now.at[i].start == from && now.at[i].end == to &&
+		      !strcmp(now.at[i].type, type);
+	report_list(ok, &now, what);
+}
+
 /// remember remembered:
 static struct list remembered;
 
