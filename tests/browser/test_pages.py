@@ -141,6 +141,23 @@ def test_the_first_difference_is_marked(browser: Browser, make: Make) -> None:
     assert "First difference." in browser.text("#said")
 
 
+def test_many_sides(browser: Browser, make: Make) -> None:
+    """Of many designs each kind has one card, which names those that are like it."""
+    names = "5.10,6.1,6.12,7.3,untrack-at-unmap,pfn-per-vma,side-table,ours"
+    browser.open(make(f"compare truncate-middle --with {names}"), "step=3&side=3")
+    cards = [card.get_attribute("data-side") for card in browser.all(".card")]
+    assert "2" in cards
+    assert "0" not in cards
+    kinds = {
+        str(cell.get_attribute("class")).split("group-")[1][0]
+        for cell in browser.all("tr.current .result")
+    }
+    assert len(cards) == len(kinds) < 8
+    assert browser.text(".card.current .group") == "like 5.10, 6.1"
+    browser.one(".body .option input").click()
+    assert len(browser.all(".card")) == 8
+
+
 def test_model_and_kernel(
     browser: Browser, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

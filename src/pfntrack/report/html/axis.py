@@ -38,7 +38,7 @@ def weight(pages: int) -> float:
     """
     if pages <= SINGLE:
         return float(pages)
-    return SINGLE + 2 * math.log2(pages / SINGLE)
+    return SINGLE + math.log2(pages / SINGLE) / 2
 
 
 def axis(ranges: Iterable[Range]) -> list[list[Cell]]:

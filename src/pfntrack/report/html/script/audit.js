@@ -46,7 +46,7 @@ class PhysicalMap {
     const start = parseInt(match[1], 16);
     const end = match[2] ? parseInt(match[2], 16) : start + 1;
     if (end <= start) return this.tell("expected a range that ends after its start");
-    history.replaceState(null, "", "#" + new URLSearchParams({ address: words }));
+    point("#" + new URLSearchParams({ address: words }));
     const found = this.rows.filter((row) => row.start < end && start < row.end);
     found.forEach((row) => document.getElementById(row.id).classList.add("hit"));
     const mapped = [...document.querySelectorAll("tr[data-physical]")].filter((row) => {

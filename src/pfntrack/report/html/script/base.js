@@ -31,6 +31,15 @@ const NAMES = {
   UC: "uncached", WT: "write-through", WP: "write-protected",
 };
 
+// Name this place in the address; a page inside another one may have no address of its own.
+function point(fragment) {
+  try {
+    history.replaceState(null, "", fragment);
+  } catch {
+    // The page works all the same, only without links to its steps.
+  }
+}
+
 // Columns of a monospaced font that a text takes; wide scripts take two.
 function columns(text) {
   let count = 0;

@@ -58,13 +58,15 @@ class Explorer {
     if (this.cases.length > 1) asked.set("case", this.number + 1);
     asked.set("step", this.at);
     if (this.story.sides.length > 1) asked.set("side", this.side + 1);
-    history.replaceState(null, "", "#" + asked);
+    point("#" + asked);
   }
 
   load(number) {
     this.number = number;
     this.story = this.cases[number];
     this.people = peopleOf(this.story);
+    this.rooms = {};
+    this.fold = this.story.sides.length > 6;
     this.stop();
     this.frame();
   }
@@ -119,8 +121,26 @@ class Explorer {
     return at === this.last ? "all processes are gone" : this.story.steps[at - 1].text;
   }
 
+  // The release; the design as well where several sides have one release.
   nameOf(side) {
-    return side.source === "kernel" ? `kernel ${side.release}` : side.release;
+    const alike = this.story.sides.some((other) => other !== side && other.release === side.release && other.source === side.source);
+    const name = side.source === "kernel" ? `kernel ${side.release}` : side.release;
+    return alike && side.design !== side.release ? `${name} ${side.design}` : name;
+  }
+
+  // Sides with equal keys show the same at a step.
+  kind(number, at) {
+    const side = this.story.sides[number];
+    if (at >= 1 && at < this.last) return this.story.groups[at - 1][number];
+    return JSON.stringify(at ? [side.end.broken, side.end.state] : side.start);
+  }
+
+  // The sides that get a card: all, or one of each kind, the chosen one for its own.
+  drawn() {
+    const numbers = this.story.sides.map((_, number) => number);
+    if (!this.fold) return numbers;
+    const first = (number) => numbers.find((other) => this.kind(other, this.at) === this.kind(number, this.at));
+    return numbers.filter((number) => number === this.side || (first(number) === number && first(this.side) !== number));
   }
 
   result(side, at) {
@@ -170,6 +190,9 @@ class Explorer {
     const quiet = story.physical.quiet ? h("label", { class: "option" },
       h("input", { type: "checkbox", checked: this.all, onchange: (event) => { this.all = event.target.checked; this.show(); } }),
       ` also draw ${plural(story.physical.quiet, "range")} in which nothing happens`) : null;
+    const folding = story.sides.length > 3 ? h("label", { class: "option" },
+      h("input", { type: "checkbox", checked: this.fold, onchange: (event) => { this.fold = event.target.checked; this.show(); } }),
+      " one card for all sides that are alike at a step") : null;
     this.root.replaceChildren(
       defs(),
       picker || "",
@@ -187,7 +210,7 @@ class Explorer {
           several && story.first ? button("≠ first difference", "to the first difference (d)", go(() => story.first)) : "",
           this.button),
         this.now, this.tabs || ""),
-      h("div", { class: ["body", several && "several", story.sides.length > 3 && "many"].filter(Boolean).join(" ") }, (this.aside = h("aside", { class: "program", "aria-label": "program" }, this.program(), this.remarks())), this.cards),
+      h("div", { class: ["body", several && "several", story.sides.length > 3 && "many"].filter(Boolean).join(" ") }, (this.aside = h("aside", { class: "program", "aria-label": "program" }, this.program(), this.remarks())), folding || "", this.cards),
       h("div", { class: "below" }, legend(types), quiet || ""));
   }
 
@@ -255,8 +278,8 @@ class Explorer {
     if (this.tabs) [...this.tabs.children].forEach((tab, number) => tab.setAttribute("aria-pressed", String(number === this.side)));
     const focused = document.activeElement && document.activeElement.closest("[data-fold]");
     const kept = focused && this.cards.contains(focused) ? [focused.closest(".card").dataset.side, focused.dataset.fold] : null;
-    const rows = roominess(story, this.all);
-    const made = story.sides.map((side, number) => this.card(side, number));
+    const rows = (this.rooms[this.all] ??= roominess(story, this.all));
+    const made = this.drawn().map((number) => this.card(story.sides[number], number));
     this.cards.replaceChildren(...made.map((each) => each.node));
     for (const { frame, side, at } of made) {
       const label = `${this.nameOf(side)}, step ${this.at}: ${this.call(this.at)}. The lists below say the same in words.`;
@@ -276,7 +299,9 @@ class Explorer {
     const groups = this.story.groups[this.at - 1];
     const several = this.story.sides.length > 1;
     const same = groups ? this.story.sides.filter((_, other) => other !== number && groups[other] === groups[number]) : [];
-    const verdict = !several || !groups ? null
+    const others = this.story.sides.filter((_, other) => other !== number && this.kind(other, this.at) === this.kind(number, this.at));
+    const verdict = !several ? null : !groups ? (this.fold && others.length
+        ? h("span", { class: "group" }, "like ", own(others.map((each) => this.nameOf(each)).join(", "))) : null)
       : groups.some((group) => group !== groups[0])
         ? h("span", { class: `group group-${groups[number] % 6}` }, same.length ? ["like ", own(same.map((each) => this.nameOf(each)).join(", "))] : "alone")
         : h("span", { class: "group" }, "all alike");
@@ -285,7 +310,8 @@ class Explorer {
     const node = h("article", { class: "card" + (number === this.side ? " current" : ""), "data-side": number,
                                 "aria-label": this.nameOf(side) },
       h("header", null,
-        h("h3", null, own(this.nameOf(side))),
+        h("h3", null, several ? h("button", { type: "button", title: "name this side in the address",
+          onclick: () => this.choose(number) }, own(this.nameOf(side))) : own(this.nameOf(side))),
         h("span", { class: "design" }, own(side.design)),
         side.source === "kernel" ? h("span", { class: "design" }, "observed") : null,
         verdict,
