@@ -137,3 +137,50 @@ def test_progress_note_is_checked(tmp_path: Path) -> None:
         Corpus(tmp_path).progress(1)
     Corpus(tmp_path).note(2, Progress(3, 4))
     assert Corpus(tmp_path).progress(2) == Progress(3, 4)
+
+
+def test_programs_give_back_what_they_leave() -> None:
+    """After a program the model's physical state is that of the start, but for written pages."""
+    where = plain_setting("6.12")
+    kernel = where.kernel(R6_12)
+    clean = 0
+    for number in range(20):
+        walk = Walk(kernel, where.start)
+        Maker(random.Random(number), walk).extend(40)
+        left = attrs.evolve(walk.world.phys, written=where.start.phys.written)
+        clean += left == where.start.phys
+    assert clean >= 14
+
+
+def test_zaps_are_not_drawn_where_the_index_is_out_of_order() -> None:
+    """Once a vm_pgoff has changed inside the index the model does not claim what a zap finds."""
+    where = plain_setting("6.12")
+    walk = Walk(where.kernel(R6_12), where.start)
+    program: list[ops.Op] = [
+        ops.Open("A", 0, "driver", "H"),
+        ops.Mmap("A", 0, 2, 0, shared=False),
+        ops.ZapVma("A", 0, 2),
+    ]
+    assert all(map(walk.step, program))
+    assert walk.step(ops.Zap("A", 0))
+    assert walk.step(ops.Remap("A", 0, 2, "H", 4))
+    assert not walk.step(ops.Zap("A", 0))
+    assert walk.disordered == {"pfnlab"}
+
+
+def test_what_shows_only_once_is_still_a_find(tmp_path: Path) -> None:
+    """A difference that a fresh guest does not show again stops the campaign and is said."""
+
+    class Flickering(ModelPlayer):
+        """Wrong until it is made fresh for the second time."""
+
+        def fresh(self) -> None:
+            super().fresh()
+            self.release = EXACT_ONLY if self.played == 0 else R6_12
+
+    player = Flickering(R6_12, plain_setting("6.12"))
+    search = _search(tmp_path, R6_12, 4000)
+    found = work(search, player)
+    assert found is not None
+    assert found.once
+    assert result(search, player, found).why.startswith("seen once")

@@ -7,6 +7,7 @@ from __future__ import annotations
 import pytest
 
 from pfntrack.mm import ops
+from pfntrack.mm.vma import VM_ACCOUNT
 from support import ALL, VM_PAT_RELEASES, Lab, W, driver
 
 
@@ -319,3 +320,29 @@ def test_ordinary_memory_moves_without_tracking(release: str) -> None:
     lab.write(1)
     assert ("ok", []) == (lab.mremap(0, 2, 2, to=16), lab.calls())
     assert ("[16,18)", "[17,18)ramBw") == (lab.vmas(), lab.ptes())
+
+
+@pytest.mark.parametrize("release", ALL)
+def test_a_source_that_cannot_be_split_stays(release: str) -> None:
+    """The entries have moved, so the call succeeds; the empty source keeps its place."""
+    lab = Lab(release)
+    lab.map(private=True)
+    lab.do(ops.Fail("A", "vm_area_dup", nth=2))
+    assert ("ok", 20) == (lab.mremap(1, 1, 1, to=20), lab.result.to)
+    assert "[0,1)W+0U [2,4)W+2U [20,21)W+1U" == lab.ptes()
+    places = [(vma.start, vma.end) for vma in lab.world.process("A").space.vmas]
+    assert [(0, 4), (20, 21)] == places
+    source = lab.world.process("A").space.vmas[0]
+    assert not source.flags & VM_ACCOUNT
+
+
+@pytest.mark.parametrize("release", ALL)
+def test_several_mappings_move_with_their_gaps(release: str) -> None:
+    """7.3 moves all that a range holds; the older ones refuse a range that leaves a mapping."""
+    lab = Lab(release)
+    lab.map(driver(), pages=2)
+    lab.map(driver(), at=3, pages=2)
+    moved = lab.mremap(0, 6, 6, to=20)
+    assert ("ok" if release == "7.3" else "EFAULT") == moved
+    places = [vma.start for vma in lab.world.process("A").space.vmas]
+    assert ([20, 23] if release == "7.3" else [0, 3]) == places

@@ -156,10 +156,8 @@ def remap_move(step: Step, mm: Mm, op: Mremap, to: int) -> tuple[int, int]:
     moved before a step failed stays moved.
     """
     end, done = op.at + op.old, op.at
-    while True:
-        vma = next((each for each in mm.vmas if each.end > done and each.start < end), None)
-        if vma is None:
-            return (-errno.EFAULT, 0) if done == op.at else (0, to)
+    while done < end and (found := mm.overlapping(done, end)):
+        vma = found[0]
         if done == op.at and vma.start > op.at:
             step.note("remap_move", "nothing is mapped at the start of the range: -EFAULT")
             return -errno.EFAULT, 0
@@ -168,6 +166,7 @@ def remap_move(step: Step, mm: Mm, op: Mremap, to: int) -> tuple[int, int]:
         error, _ = _mremap_to_checked(step, mm, part, to + low - op.at)
         if error:
             return error, 0
+    return (0, to) if done > op.at else (-errno.EFAULT, 0)
 
 
 def move_vma(step: Step, mm: Mm, vma: Vma, at: int, pages: int, to: int) -> int:
