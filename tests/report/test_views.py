@@ -148,6 +148,9 @@ def test_a_large_machine(audited: dict[str, Any]) -> None:
     shown = sum(row["count"] for row in rows)
     assert shown + made["rows_hidden"] == 20_001
     assert made["counts"]["reservations"] == 20_001
+    gaps = [row["gap"] for row in made["rows"] if "gap" in row]
+    assert sum("not shown" in gap for gap in gaps) == 1
+    assert gaps[-1] == f"{made['rows_hidden']:,} reservations not shown"
     assert len(made["data"]["islands"]) <= MAX_ISLANDS
     assert len(page(document_of("audit", audited, "large"))) < 1 << 20
 

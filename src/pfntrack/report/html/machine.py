@@ -35,6 +35,7 @@ STATES = {
     "suspected": ("suspected stale", True),
     "stale": ("stale", True),
 }
+_DRAWN = ("id", "start", "end", "type", "marks", "owner", "count")
 _SEVERITIES = ("error", "warning", "info")
 _UNITS = ((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 
@@ -87,10 +88,8 @@ def machine(body: Json) -> Json:
         "missing": body["missing"],
         "confidence": body["confidence"],
         "data": {
-            "rows": [
-                {key: row[key] for key in ("id", "start", "end", "type", "state", "marks", "owner")}
-                for row in shown
-            ],
+            "rows": [{key: row[key] for key in _DRAWN} for row in shown],
+            "hidden": hidden,
             "left": predicted[:MAX_OTHERS],
             "islands": _overview([(row["start"], row["end"]) for row in shown]),
         },
@@ -137,6 +136,7 @@ def _row(held: Json, predicted: Sequence[Range]) -> Json:
         "marks": marks,
         "left": size(left),
         "count": 1,
+        "skipped": 0,
     }
 
 
@@ -166,7 +166,10 @@ def _fewer(rows: list[Json]) -> tuple[list[Json], int]:
     if len(made) <= MAX_ROWS:
         return made, 0
     order = sorted(range(len(made)), key=lambda at: (not made[at]["marks"], at))[:MAX_ROWS]
-    kept = [made[at] for at in sorted(order)]
+    order.sort()
+    for last, at in pairwise([-1, *order]):
+        made[at]["skipped"] = sum(row["count"] for row in made[last + 1 : at])
+    kept = [made[at] for at in order]
     return kept, len(rows) - sum(row["count"] for row in kept)
 
 
@@ -224,11 +227,13 @@ def _rank(severity: str) -> int:
 
 
 def _with_gaps(rows: Iterable[Json]) -> Iterator[Json]:
-    """The rows, and between them the bytes that nothing reserves."""
+    """The rows, and between them the bytes that nothing reserves, or how many are left out."""
     reach: int | None = None
     for row in rows:
-        if reach is not None and row["start"] > reach:
-            yield {"gap": size(row["start"] - reach)}
+        if row["skipped"]:
+            yield {"gap": f"{row['skipped']:,} reservations not shown"}
+        elif reach is not None and row["start"] > reach:
+            yield {"gap": f"{size(row['start'] - reach)} not reserved"}
         reach = max(reach or 0, row["end"])
         yield row
 

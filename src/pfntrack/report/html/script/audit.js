@@ -5,6 +5,7 @@ class PhysicalMap {
     this.rows = map.rows;
     this.islands = map.islands;
     this.left = map.left;
+    this.hidden = map.hidden;
     this.overview = document.getElementById("overview");
     this.answer = document.getElementById("answer");
     this.input = document.getElementById("address");
@@ -59,11 +60,13 @@ class PhysicalMap {
     if (!found.length) {
       const below = this.rows.filter((row) => row.end <= start).at(-1);
       const above = this.rows.find((row) => row.start >= end);
-      this.tell(`${shown} is not reserved` + (below ? `; before it ends ${hex(below.end)}` : "") +
+      const none = this.hidden ? `is in no reservation of this page, which leaves out ${this.hidden}` : "is not reserved";
+      this.tell(`${shown} ${none}` + (below ? `; before it ends ${hex(below.end)}` : "") +
         (above ? `, after it begins ${hex(above.start)}` : "") + also);
     } else {
       this.tell(`${shown} is in ${plural(found.length, "reservation")}: ` + found.slice(0, 4).map((row) =>
-        `${hex(row.start)}-${hex(row.end)} ${row.type}, ${row.owner || "nobody seen"}`).join("; ") +
+        `${row.count > 1 ? `perhaps (one of ${row.count} in this range) ` : ""}${hex(row.start)}-${hex(row.end)} ` +
+        `${row.type}, ${row.owner || "nobody seen"}`).join("; ") +
         (found.length > 4 ? "; ..." : "") + also);
       if (go) this.show(found[0].id);
     }
@@ -89,20 +92,21 @@ class PhysicalMap {
     const height = Math.max(12, Math.min(24, 120 / rows.length));
     const base = 18;
     const foot = base + rows.length * height;
-    const boxes = s("g");
+    const [boxes, notable] = [s("g"), s("g")];
     rows.forEach((row, number) => row.forEach((item) => {
       const [x, across] = axis.span(item.start, item.end);
-      const box = { x: x + 0.5, y: base + number * height + 1, width: Math.max(2, across - 1), height: height - 3, rx: 2 };
+      const box = { x: x + 0.5, y: base + number * height + 1, width: Math.max(item.marks.length ? 4 : 1, across - 1), height: height - 3, rx: 2 };
       const notes = item.marks.length ? ` (${item.marks.map((mark) => MARKS[mark] || mark).join(", ")})` : "";
       const link = s("a", { href: "#" + item.id, class: `part ${item.marks.join(" ")}`, tabindex: item.marks.length ? 0 : -1,
         "aria-label": `${hex(item.first)}: ${item.type}${notes}` },
         s("title", null, `${hex(item.start * 4096)}-${hex(item.end * 4096)} ${item.type}, ${item.owner || "nobody seen"}${notes}`),
-        TYPES[item.type] ? typed(item.type, box) : null, s("rect", { ...box, class: "edge" }));
+        TYPES[item.type] ? typed(item.type, box) : null,
+        item.marks.length || box.width > 4 ? s("rect", { ...box, class: "edge" }) : null);
       if (height > 13) link.append(plate(box, fitting([item.type], box.width - 2, EM)));
       if (item.marks.length) {
         link.append(s("text", { x: box.x + box.width / 2, y: base - 4, class: "middle sign" }, item.marks.includes("stale") ? "✗" : "!"));
       }
-      boxes.append(link);
+      (item.marks.length ? notable : boxes).append(link);
     }));
     for (const [start, end] of this.left) {
       const [x, across] = axis.span(Math.floor(start / 4096), Math.ceil(end / 4096));
@@ -123,7 +127,7 @@ class PhysicalMap {
       free = x + (label.length + 1.5) * EM * 0.61;
     }
     this.overview.replaceChildren(defs(), s("svg", { class: "picture", width: full, height: foot + 22, viewBox: `0 0 ${full} ${foot + 22}`,
-      role: "group", "aria-label": "overview of all reservations; the table below has the same" }, boxes),
+      role: "group", "aria-label": "overview of all reservations; the table below has the same" }, boxes, notable),
       legend(new Set(this.rows.map((row) => row.type))),
       this.left.length ? h("p", { class: "about" }, h("span", { class: "leaks" }), " stays reserved if every process exits") : "");
   }

@@ -15,6 +15,9 @@ class Explorer {
       this.say();
       this.reveal();
     });
+    for (const link of document.querySelectorAll("a[href^='#case=']")) {
+      link.addEventListener("click", () => this.reveal());
+    }
     addEventListener("keydown", (event) => this.key(event));
     let width = innerWidth;
     addEventListener("resize", () => {
