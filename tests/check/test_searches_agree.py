@@ -90,8 +90,9 @@ def test_any_number_of_workers() -> None:
     one, two = Search(setting, workers=1), Search(setting, workers=2)
     assert one.run(until=frozenset()) == two.run(until=frozenset())
     count = one.states.count
-    assert (one.states.word0[:count] == two.states.word0[:count]).all()
     assert (one.states.parent[:count] == two.states.parent[:count]).all()
+    assert (one.states.move[:count] == two.states.move[:count]).all()
+    assert sorted(one.states.keys.tolist()) == sorted(two.states.keys.tolist())
 
 
 def test_tables_save_work() -> None:

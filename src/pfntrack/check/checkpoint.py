@@ -19,6 +19,7 @@ import numpy as np
 
 import pfntrack
 from pfntrack.check.explore import Progress, Search
+from pfntrack.check.visited import refill
 from pfntrack.errors import InputFormatError
 
 FORMAT = "pfntrack.checkpoint/1"
@@ -47,6 +48,7 @@ def header(search: Search) -> dict[str, str]:
         "operations": ",".join(setting.ordered),
         "properties": ",".join(sorted(search.watched)),
         "symmetry": str(search.symmetric),
+        "states kept": "hashes" if search.states.hashed else "exact",
     }
 
 
@@ -59,11 +61,12 @@ def save(search: Search, path: Path) -> None:
         np.savez(
             file,
             header=np.frombuffer(json.dumps(told).encode(), np.uint8),
-            word0=states.word0[:count],
-            word1=states.word1[:count],
+            keys=states.keys[states.keys[:, 0] != 0],
+            word0=states.word0[: count - states.first],
+            word1=states.word1[: count - states.first],
             parent=states.parent[:count],
             move=states.move[:count],
-            log=np.array(search.filling.log, np.int64).reshape(-1, 5),
+            log=np.array(search.filling.log, np.int64).reshape(-1, 6),
         )
         file.flush()
         os.fsync(file.fileno())
@@ -99,16 +102,16 @@ def _restore(
     search: Search, arrays: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.int64]]], at: Progress
 ) -> None:
     states = search.states
-    count = len(arrays["word0"])
-    states.count = 0
-    states.reserve(count)
+    count, kept = len(arrays["parent"]), len(arrays["word0"])
+    states.count, states.first = count, count - kept
+    states.reserve(0)
     for name in ("word0", "word1", "parent", "move"):
-        getattr(states, name)[:count] = arrays[name]
-    states.count = count
-    states.reserve_slots(0)
-    states.rebuild(states.table.size)
+        getattr(states, name)[: len(arrays[name])] = arrays[name]
+    states.keys[:] = 0
+    states.reserve_keys(0)
+    refill(arrays["keys"], states.keys, states.hashed)
     for row in arrays["log"].tolist():
-        search.filling.answer(tuple(row), states)
+        search.filling.answer(tuple(row))
     for name in ("steps", "pending", "found"):
         setattr(at, name, {key: tuple(pair) for key, pair in getattr(at, name).items()})
     search.progress = at

@@ -12,23 +12,27 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from itertools import pairwise
 
 import attrs
 import numpy as np
 
-from pfntrack.check import kernels
 from pfntrack.check.actions import FORK, LOCAL
 from pfntrack.check.filling import Filling
-from pfntrack.check.kernels import Arrays, Batch
 from pfntrack.check.properties import PROPERTIES
 from pfntrack.check.report import Cost, Counterexample, Found, coverage
-from pfntrack.check.setting import Setting
-from pfntrack.check.store import PART_BITS, States
+from pfntrack.check.setting import ORACLE, Setting
+from pfntrack.check.store import States
+from pfntrack.check.successors import Batch, expand
 from pfntrack.check.tables import ORDER, bits, names_of
+from pfntrack.check.tabulated import Arrays
+from pfntrack.check.visited import PARTS, Candidates, Visited, claim, enter, hash_all
+from pfntrack.check.words import MOST_PROCESSES
 
-# Blocks of a batch, successors of a block, and things missing that it can report.
-BLOCKS, ROOM, LACKS = 64, 1 << 12, 1 << 10
+# Blocks of a batch, the fewest states of a block unless the level has no more,
+# its successors, and things missing that it can report.
+BLOCKS, LEAST, ROOM, LACKS = 16, 32, 1 << 15, 1 << 13
 
 
 @attrs.frozen
@@ -65,19 +69,37 @@ class Progress:
     found: dict[str, tuple[int, int]] = attrs.field(factory=dict)
 
 
-def _batch(room: int, actions: int) -> Batch:
-    """Space for the successors of one block."""
+def _outlet(room: int, actions: int) -> Batch:
+    """Space for what comes of one block."""
     return Batch(
-        np.empty(room, np.int64),
-        np.empty(room, np.int64),
+        Candidates(
+            np.empty(room, np.int64),
+            np.empty(room, np.int64),
+            np.empty(room, np.int32),
+            np.empty(room, np.int32),
+        ),
         np.empty(room, np.int32),
-        np.empty(room, np.int32),
-        np.empty(room, np.int32),
-        np.empty(room, np.int32),
+        np.empty((len(ORDER), 2), np.int64),
         np.empty((LACKS, 5), np.int64),
         np.zeros(actions, np.int64),
         np.zeros(actions, np.int64),
+        np.zeros((7, MOST_PROCESSES + 1), np.int64),
+        np.zeros(room, np.int64),
     )
+
+
+@attrs.define
+class _Block:
+    """States `[low, high)` of a level, of which those before `done` have been expanded."""
+
+    low: int
+    high: int
+    out: Batch
+    done: int
+    made: int = 0
+    cut: int = 0
+    lacks: int = 0
+    unequal: int = 0
 
 
 class Search:
@@ -90,23 +112,29 @@ class Search:
         *,
         workers: int = 1,
         symmetric: bool = False,
+        hashed: bool = False,
     ) -> None:
         self.setting = setting
         self.watched = watched
         self.workers = workers
         self.symmetric = symmetric
         self.interrupted = False
-        self.filling = Filling(setting, watched)
-        self.states = States()
-        self.states.word0[0], self.states.word1[0] = self.filling.start()
-        self.states.count = 1
-        self.states.rebuild(self.states.table.size)
+        self.filling = Filling(setting, watched, workers=workers)
+        self.states = States(wide=setting.bounds.processes > 2, hashed=hashed)
         actions = len(setting.actions)
         self.progress = Progress(tried=[0] * actions, effective=[0] * actions)
         reaches = [action.reach for action in setting.actions]
         own = sum(reach in (LOCAL, FORK) for reach in reaches)
         self._widest = own * setting.bounds.processes + actions - own
-        self._outs = [_batch(max(ROOM, self._widest), actions) for _ in range(BLOCKS)]
+        self._outs = [_outlet(max(ROOM, self._widest), actions) for _ in range(BLOCKS)]
+        self._start()
+
+    def _start(self) -> None:
+        """Enter the first state."""
+        word0, word1 = (np.array([word], np.int64) for word in self.filling.start())
+        none = np.zeros(1, np.int32)
+        with ThreadPoolExecutor(1) as pool:
+            self._insert(pool, Candidates(word0, word1, none, none))
 
     def run(
         self,
@@ -123,7 +151,7 @@ class Search:
         limits = limits or Limits()
         began, before = time.perf_counter(), self.progress.seconds
         why = ""
-        with ThreadPoolExecutor(self.workers) as pool:
+        with ThreadPoolExecutor(self.workers) as pool, closing(self.filling):
             while not why and not self.exhausted:
                 progress = self.progress
                 last = progress.depth == limits.depth
@@ -193,6 +221,7 @@ class Search:
         if self.states.count > progress.end:
             progress.depth += 1
         progress.level, progress.end = progress.end, self.states.count
+        self.states.forget(progress.level)
         if self.exhausted:
             self._settle()
 
@@ -237,112 +266,96 @@ class Search:
 
         Nothing of it counts if there is a reason to end, which is returned.
         """
-        progress = self.progress
-        blocks = self._blocks()
-        made, cut, unequal = ([0] * len(blocks) for _ in range(3))
-        todo = list(range(len(blocks)))
+        progress, blocks = self.progress, self._blocks()
+        open_states = bits(self.watched - progress.found.keys() - progress.standing.keys())
+        settled = progress.found.keys() | progress.steps.keys() | progress.pending.keys()
+        open_steps = self.watched - settled
+        todo = blocks
         while todo:
-            arrays = self.filling.store.arrays()
+            arrays, visited = self.filling.store.arrays(), self.states.visited()
 
-            def work(number: int, arrays: Arrays = arrays) -> int:
-                out = self._outs[number]
-                out.tried[:] = out.effective[:] = 0
-                made[number], cut[number], lacks, unequal[number] = kernels.expand(
+            def work(block: _Block, arrays: Arrays = arrays, visited: Visited = visited) -> None:
+                block.made, block.done, cut, block.lacks, unequal = expand(
                     arrays,
-                    self.states.word0,
-                    self.states.word1,
-                    *blocks[number],
+                    visited,
+                    block.low,
+                    block.done,
+                    block.high,
                     self.setting.bounds.processes,
                     self.symmetric,
                     last,
-                    out,
+                    open_states,
+                    bits(open_steps),
+                    bits(open_steps & ORACLE),
+                    block.made,
+                    block.out,
                 )
-                return lacks
+                block.cut += cut
+                block.unequal += unequal
 
-            lacking = list(pool.map(work, todo))
-            missing = [self._outs[n].missing[:m] for n, m in zip(todo, lacking, strict=True)]
-            todo = [n for n, lacks in zip(todo, lacking, strict=True) if lacks]
-            why = self.filling.supply(np.concatenate(missing), self.states, ended) if todo else ""
-            if why:
-                return why
-        outs = self._outs[: len(blocks)]
-        self._judge(blocks, outs)
+            for _ in pool.map(work, todo):
+                pass
+            todo = [block for block in todo if block.done < block.high]
+            if todo:
+                missing = [block.out.missing[: block.lacks] for block in todo]
+                why = self.filling.supply(np.concatenate(missing), self.states, ended)
+                if why:
+                    return why
+        self._judge(blocks)
         if not last:
-            self._insert(pool, made, outs)
-            progress.cut += sum(cut)
-            progress.unequal += sum(unequal)
-            for out in outs:
-                progress.tried = (np.array(progress.tried) + out.tried).tolist()
-                progress.effective = (np.array(progress.effective) + out.effective).tolist()
-        progress.next = blocks[-1][1]
+            for block in blocks:
+                progress.cut += block.cut
+                progress.unequal += block.unequal
+                progress.tried = (np.array(progress.tried) + block.out.tried).tolist()
+                progress.effective = (np.array(progress.effective) + block.out.effective).tolist()
+            fresh = [[column[: block.made] for column in block.out.fresh] for block in blocks]
+            self._insert(pool, Candidates(*map(np.concatenate, zip(*fresh, strict=True))))
+        progress.next = blocks[-1].high
         return ""
 
-    def _blocks(self) -> list[tuple[int, int]]:
+    def _blocks(self) -> list[_Block]:
         """The next states of the level, in blocks that cannot have too many successors."""
         low, end = self.progress.next, self.progress.end
-        each = max(1, ROOM // self._widest)
+        each = min(max(LEAST, -(-(end - low) // BLOCKS)), max(1, ROOM // self._widest))
         edges = [min(low + number * each, end) for number in range(BLOCKS + 1)]
-        return [(one, other) for one, other in pairwise(edges) if one < other]
+        blocks = []
+        for (one, other), out in zip(pairwise(edges), self._outs, strict=True):
+            if one < other:
+                out.tried[:] = out.effective[:] = 0
+                out.broken[:] = -1
+                out.verdict[: other - one] = 0
+                blocks.append(_Block(one, other, out, one))
+        return blocks
 
-    def _judge(self, blocks: list[tuple[int, int]], outs: list[Batch]) -> None:
-        """Remember the first state of the level that breaks a property."""
+    def _judge(self, blocks: list[_Block]) -> None:
+        """Remember the first state and the first step of the level that break a property."""
         progress = self.progress
-        for (low, high), out in zip(blocks, outs, strict=True):
-            verdicts = out.verdict[: high - low]
+        for block in blocks:
+            verdicts = block.out.verdict[: block.high - block.low]
             for name in names_of(int(np.bitwise_or.reduce(verdicts))):
-                if name not in progress.standing and name not in progress.found:
+                if name not in progress.standing:
                     first = int(np.argmax(verdicts & bits({name}) != 0))
-                    progress.standing[name] = low + first
+                    progress.standing[name] = block.low + first
+            for name, (state, move) in zip(ORDER, block.out.broken.tolist(), strict=True):
+                if state >= 0:
+                    progress.steps.setdefault(name, (state, move))
 
-    def _insert(self, pool: ThreadPoolExecutor, made: list[int], outs: list[Batch]) -> None:
+    def _insert(self, pool: ThreadPoolExecutor, batch: Candidates) -> None:
         """Number the successors that are new, in the order in which they were made."""
-        states, progress = self.states, self.progress
-        word0, word1, parent, move, broken = (
-            np.concatenate([out[column][:count] for out, count in zip(outs, made, strict=True)])
-            for column in range(5)
-        )
-        size = len(word0)
+        states, size = self.states, len(batch.word0)
         if not size:
             return
-        for name in names_of(int(np.bitwise_or.reduce(broken))):
-            if not any(name in held for held in (progress.found, progress.steps)):
-                first = kernels.first_broken(broken, size, bits({name}))
-                progress.steps[name] = int(parent[first]), int(move[first])
-        states.reserve_slots(size)
-        hashes, slots = np.empty(size, np.int64), np.empty(size, np.int64)
-        new = np.zeros(size, np.uint8)
-        kernels.hash_all(word0, word1, size, hashes)
+        states.reserve_keys(size)
+        visited = states.visited()
+        hashes, new = np.empty(size, np.int64), np.zeros(size, np.uint8)
+        hash_all(batch, size, hashes)
 
-        def claim(part: int) -> int:
-            return kernels.claim(
-                word0,
-                word1,
-                hashes,
-                size,
-                states.word0,
-                states.word1,
-                states.table,
-                part,
-                PART_BITS,
-                new,
-                slots,
-            )
+        def claimed(part: int) -> int:
+            return claim(batch, hashes, size, visited, part, new)
 
-        states.reserve(sum(pool.map(claim, range(1 << PART_BITS))))
-        states.count = kernels.enter(
-            word0,
-            word1,
-            parent,
-            move,
-            new,
-            slots,
-            size,
-            states.word0,
-            states.word1,
-            states.parent,
-            states.move,
-            states.table,
-            states.count,
+        states.reserve(sum(pool.map(claimed, range(PARTS))))
+        states.count = enter(
+            batch, size, new, states.visited(), states.parent, states.move, states.count
         )
 
 

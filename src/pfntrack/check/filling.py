@@ -6,124 +6,149 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pfntrack.check import kernels
+from pfntrack.check import tabulated
 from pfntrack.check.actions import FORK, LOCAL
-from pfntrack.check.judge import Judge, TooManyError
-from pfntrack.check.kernels import PHYS_MASK, SPACE_MASK, Words
+from pfntrack.check.evaluation import Evaluator, Pair
+from pfntrack.check.facts import TooManyError
+from pfntrack.check.hashing import Words
+from pfntrack.check.helper import Helper
+from pfntrack.check.judge import Judge
 from pfntrack.check.setting import Setting
 from pfntrack.check.store import States, Store
-from pfntrack.check.tables import NOBODY, Outcome, Tables
-from pfntrack.mm import ops
+from pfntrack.check.words import MOST_PROCESSES, PHYS_MASK, SPACE_MASK, pack0, pack1, unpack
 
-_INSIDE, _FORKS, _SOMEBODY = kernels.INSIDE, kernels.FORKS, kernels.NEEDS_SOMEBODY
+# Helpers are worth starting for this many pairs at a time, and then asked for
+# parts of this many.
+MANY, PORTION = 200, 64
+Row = tuple[int, ...]
 
 
 class Filling:
-    """Model, tables and judge of one search."""
+    """Model, tables and judge of one search; `workers - 1` processes may help."""
 
-    def __init__(self, setting: Setting, watched: frozenset[str]) -> None:
+    def __init__(self, setting: Setting, watched: frozenset[str], *, workers: int = 1) -> None:
         self.setting = setting
-        self.tables = Tables(setting, watched)
+        self.watched = watched
+        self.workers = workers
+        self.evaluator = Evaluator(setting, watched)
+        self.tables = self.evaluator.tables
         self.judge = Judge(self.tables)
         questions = [self.judge.question(n) for n in range(len(setting.actions))]
         self.store = Store(len(self.tables.zaps), self.tables.places, questions)
-        self._flags = [
-            (_FORKS if action.reach == FORK else 0)
-            | (_SOMEBODY if isinstance(action.op, ops.Zap) else 0)
-            | (kernels.REPLACES if action.replaces else 0)
-            for action in setting.actions
-        ]
         # What was asked for, in order: answering it again gives the same tables.
-        self.log: list[tuple[int, ...]] = []
+        self.log: list[Row] = []
+        self._helpers: list[Helper] = []
 
     def start(self) -> tuple[int, int]:
         """The first state in two words."""
         phys, *spaces = self.tables.state(self.setting.start)
-        return _pack(phys, spaces)
+        array = np.array([*spaces, 0], np.int64)
+        return pack0(phys, array, len(spaces)), pack1(array, len(spaces))
 
     def supply(self, missing: Words, states: States, ended: Callable[[], str]) -> str:
         """Tabulate what is missing; rows as the kernel reports them, in a fixed order.
 
-        `ended` says why to stop between two rows, if there is a reason.
+        `ended` says why to stop, if there is a reason.
         """
-        for row in np.unique(missing, axis=0).tolist():
+        rows = [_placed(row, states) for row in np.unique(missing, axis=0).tolist()]
+        pairs = [row for row in rows if row[0] == tabulated.PAIR]
+        others = rows[len(pairs) :]
+        size = PORTION * self.workers if self._helped(len(pairs)) else 1
+        for at in range(0, len(pairs), size):
             if why := ended():
                 return why
-            self.answer(tuple(row), states)
+            self._pairs(pairs[at : at + size])
+        for row in others:
+            if why := ended():
+                return why
+            self.answer(row)
         return ""
 
-    def answer(self, row: tuple[int, ...], states: States) -> None:
-        """Tabulate one thing, if that has not been done meanwhile."""
-        kind, a, b, c, d = row
-        store = self.store
-        if kind == kernels.PAIR:
+    def answer(self, row: Row) -> None:
+        """Tabulate one thing, if that has not been done meanwhile.
+
+        A row has a kind, two words of a state or two numbers, and what else is
+        needed to name the thing.
+        """
+        kind, a, b, c, d, e = row
+        store, tables = self.store, self.tables
+        if kind == tabulated.PAIR:
             if (a, b, 0) in store.pairs:
                 return
-            self._pair(a, b)
-        elif kind == kernels.RENAMED:
+            self._keep(row, self.evaluator.pair(a, b))
+            return
+        if kind == tabulated.RENAMED:
             if (a, b, 0) in store.names:
                 return
-            store.names.put((a, b, 0), self.tables.renamed(a, b))
-        elif kind == kernels.VERDICT:
-            if (b, c, d) in store.verdicts:
+            store.names.put((a, b, 0), tables.renamed(a, b))
+        elif kind == tabulated.VERDICT:
+            if (c, d, e) in store.verdicts:
                 return
-            store.verdicts.put((b, c, d), self.judge.state(*unpacked(states, a)))
+            store.verdicts.put((c, d, e), self.judge.state(*_unpacked(a, b)))
         else:
-            if (c, d, 0) in store.requests:
+            if (d, e, 0) in store.requests:
                 return
-            phys, spaces = unpacked(states, a)
-            outcome = store.outcomes[c]
-            action, told = int(outcome[kernels.ACTION]), int(outcome[kernels.ANSWER])
-            slot = b if b < len(spaces) else 0
-            verdict = self.judge.request(phys, spaces, slot, action, told, d)
-            store.requests.put((c, d, 0), verdict)
+            phys, spaces = _unpacked(a, b)
+            outcome = store.outcomes[d]
+            action, told = int(outcome[tabulated.ACTION]), int(outcome[tabulated.ANSWER])
+            slot = c if c < len(spaces) else 0
+            verdict = self.judge.request(phys, spaces, slot, action, told, e)
+            store.requests.put((d, e, 0), verdict)
         self.log.append(row)
 
-    def _pair(self, phys: int, space: int) -> None:
-        tables = self.tables
-        rows = [self._row(each) for each in tables.outcomes(phys, space)]
-        facts, zapped = (0, 0, 0), {}
-        if space != NOBODY:
-            known = self.judge.facts(phys, space)
-            facts = known.seen, known.contexts, known.claims
-            zapped = {
-                zap * tables.places + place: self._row(each)
-                for (zap, place), each in tables.zapped(phys, space).items()
-            }
-        if len(tables.physes) > PHYS_MASK or len(tables.spaces) >= SPACE_MASK:
-            raise TooManyError("more components than a state has room for")
-        self.store.add_pair((phys, space), facts, rows, zapped)
-
-    def _row(self, outcome: Outcome) -> tuple[int, ...]:
-        action = outcome.action
-        flags = (_INSIDE if outcome.inside else 0) | (self._flags[action] if action >= 0 else 0)
-        return (
-            action,
-            outcome.phys,
-            outcome.space,
-            outcome.child,
-            outcome.names,
-            outcome.broken,
-            flags,
-            outcome.zap,
-            outcome.answer,
-        )
+    def close(self) -> None:
+        """Let the helpers go."""
+        for helper in self._helpers:
+            helper.close()
+        self._helpers = []
 
     def rank(self, move: int) -> tuple[int, int]:
         """The place of a packed move among those of a state."""
         action, slot = divmod(move, 8)
         own = self.setting.actions[action].reach in (LOCAL, FORK)
-        return (slot if own else kernels.MOST_PROCESSES), action
+        return (slot if own else MOST_PROCESSES), action
+
+    def _helped(self, pairs: int) -> bool:
+        """Are there helpers for so many pairs?"""
+        if not self._helpers and pairs >= MANY:
+            count = self.workers - 1
+            self._helpers = [Helper(self.setting, self.watched) for _ in range(count)]
+        return bool(self._helpers) and pairs > PORTION // 2
+
+    def _pairs(self, rows: list[Row]) -> None:
+        """Evaluate pairs, each process its share; numbered as if one had done it all."""
+        if len(rows) == 1:
+            self.answer(rows[0])
+            return
+        share = -(-len(rows) // self.workers)
+        shares = [rows[at : at + share] for at in range(0, len(rows), share)]
+        asked = list(zip(self._helpers, shares[1:], strict=False))
+        for helper, part in asked:
+            helper.ask(self.tables, [(row[1], row[2]) for row in part])
+        for row in shares[0]:
+            self.answer(row)
+        for helper, part in asked:
+            for row, pair in zip(part, helper.answer(self.tables), strict=True):
+                self._keep(row, pair)
+
+    def _keep(self, row: Row, pair: Pair) -> None:
+        tables = self.tables
+        if len(tables.physes) > PHYS_MASK or len(tables.spaces) >= SPACE_MASK:
+            raise TooManyError("more components than a state has room for")
+        self.store.add_pair((row[1], row[2]), pair.facts, pair.rows, pair.columns)
+        self.log.append(row)
 
 
-def unpacked(states: States, state: int) -> tuple[int, tuple[int, ...]]:
+def _placed(row: list[int], states: States) -> Row:
+    """A row with the words of a state in place of its number."""
+    kind, a, b, c, d = row
+    if kind in (tabulated.VERDICT, tabulated.REQUEST):
+        return kind, *states.words(a), b, c, d
+    return kind, a, b, c, d, 0
+
+
+def _unpacked(word0: int, word1: int) -> tuple[int, tuple[int, ...]]:
     """The numbers of a state's components."""
-    spaces = np.empty(kernels.MOST_PROCESSES + 1, np.int64)
-    word0, word1 = states.word0[state], states.word1[state]
-    living = kernels.unpack(word0, word1, spaces)
-    return int(word0 & PHYS_MASK), tuple(int(each) for each in spaces[:living])
-
-
-def _pack(phys: int, spaces: list[int]) -> tuple[int, int]:
-    array = np.array([*spaces, 0], np.int64)
-    return kernels.pack0(phys, array, len(spaces)), kernels.pack1(array, len(spaces))
+    spaces = np.empty(MOST_PROCESSES + 1, np.int64)
+    living = unpack(word0, word1, spaces)
+    return word0 & PHYS_MASK, tuple(int(each) for each in spaces[:living])

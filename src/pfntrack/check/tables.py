@@ -1,48 +1,42 @@
 """The model as tables: each operation evaluated once for the components it touches.
 
 Address spaces and physical parts are numbered as they are met. What a process
-does by itself is worked out for its space and the physical part (a pair), by
-performing the operation in a world of that process alone. A zap through a file
+does by itself is worked out for its space and the physical part (a pair); what
+does not look at the physical part, once for the space. A zap through a file
 is a fold over the mappings of the file, so it is worked out step by step: one
-address space and one page offset of the file at a time. The functions are
-those of the model; nothing is written twice.
+address space and one page offset of the file at a time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
-import attrs
-
-from pfntrack.check.actions import FILE, KERNEL, NAMES, Action
+from pfntrack.check.actions import FILE, FORK, KERNEL
 from pfntrack.check.intern import Interned
+from pfntrack.check.local import Done, Model
 from pfntrack.check.normal import Renaming, assemble, normal_phys, normal_space, renaming
-from pfntrack.check.properties import (
-    PROPERTIES,
-    Violation,
-    judge_books,
-    quiet,
-    wrong_owner,
-)
-from pfntrack.check.setting import NOTHING, ORACLE, Answer, Setting, Step, answer_to
+from pfntrack.check.properties import PROPERTIES
+from pfntrack.check.setting import NOTHING, Answer, Setting
 from pfntrack.drivers.kernel import IOMEM
 from pfntrack.mm import ops
 from pfntrack.mm.ops import Op
 from pfntrack.mm.space import AddressSpace, Mm
-from pfntrack.mm.step import Lock
-from pfntrack.mm.truncate import Span, mapped, unmap_mapping_range_vma
-from pfntrack.pat.events import Oops, Task
+from pfntrack.mm.truncate import Span, mapped
 from pfntrack.pat.physical import Physical
 from pfntrack.releases import World
-from pfntrack.releases.calls import LOCAL_CALLS
 
 # Stands for "no address space" among the numbers of spaces.
 NOBODY = -1
 ORDER = tuple(PROPERTIES)
 
+# Flags of an outcome. What replaces the actor's own mappings asks for what the
+# others map. A PLAIN one changes the physical part and the actor's space, and
+# nothing else.
+INSIDE, FORKS, NEEDS_SOMEBODY, REPLACES, PLAIN = 1, 2, 4, 8, 16
 
-@attrs.frozen
-class Outcome:
+
+class Outcome(NamedTuple):
     """What an action leads to, in numbers.
 
     The actor's space becomes `space` (NOBODY after an exit), a child gets
@@ -57,7 +51,7 @@ class Outcome:
     child: int
     names: int
     broken: int
-    inside: bool
+    flags: int
     zap: int = -1
     answer: int = -1
 
@@ -69,7 +63,7 @@ class Tables:
         self.setting = setting
         self.watched = watched
         self.design = setting.release.design
-        self.fds = setting.start.processes[0].fds
+        self.model = Model(setting, watched)
         self.spaces: Interned[AddressSpace] = Interned()
         self.physes: Interned[Physical] = Interned()
         self.names: Interned[Renaming] = Interned()
@@ -78,10 +72,19 @@ class Tables:
         self.zaps: list[Span] = []
         self._zap_of: dict[int, int] = {}
         self._own_names: dict[int, Renaming] = {}
+        self._inside: dict[int, bool] = {}
+        # Outcomes that no physical part has a say in: by action, or by zap and place.
+        self._free: dict[tuple[int, int, int], Outcome] = {}
         for number, action in enumerate(setting.actions):
             if action.reach == FILE:
                 self._zap_of[number] = len(self.zaps)
                 self.zaps.append(self._span(action.op))
+        self._flags = [
+            (FORKS if action.reach == FORK else 0)
+            | (NEEDS_SOMEBODY if isinstance(action.op, ops.Zap) else 0)
+            | (REPLACES if action.replaces else 0)
+            for action in setting.actions
+        ]
 
     @property
     def places(self) -> int:
@@ -95,7 +98,8 @@ class Tables:
 
     def world(self, phys: int, spaces: Iterable[int]) -> World:
         """The normal world behind numbers."""
-        return assemble(tuple(self.spaces[each] for each in spaces), self.physes[phys], self.fds)
+        known = tuple(self.spaces[each] for each in spaces)
+        return assemble(known, self.physes[phys], self.model.fds)
 
     def outcomes(self, phys: int, space: int) -> list[Outcome]:
         """All actions of a process with `space`; those of nobody in particular for NOBODY."""
@@ -114,7 +118,16 @@ class Tables:
         found = {}
         for number, span in enumerate(self.zaps):
             for pgoff in sorted({vma.pgoff for vma in mapped(Mm(self.spaces[space]), span)}):
-                found[number, self._place(pgoff)] = self._zap(phys, space, span, pgoff)
+                place = self._place(pgoff)
+                key = -1 - number, place, space
+                outcome = self._known(key, phys)
+                if outcome is None:
+                    self.evaluations += 1
+                    done = self.model.zap(span, pgoff, self.spaces[space], self.physes[phys])
+                    outcome = self._settled(-1, phys, done)
+                    if not done.looked:
+                        self._free[key] = outcome
+                found[number, place] = outcome
         return found
 
     def renamed(self, names: int, space: int) -> int:
@@ -123,73 +136,67 @@ class Tables:
         return self.spaces.number(value)
 
     def _outcome(self, number: int, phys: int, space: int) -> Outcome:
-        setting, action = self.setting, self.setting.actions[number]
+        action = self.setting.actions[number]
         zap = self._zap_of.get(number, -1)
         if isinstance(action.op, ops.Zap):
-            return Outcome(number, phys, NOBODY, NOBODY, -1, 0, inside=True, zap=zap)
+            flags = INSIDE | self._flags[number]
+            return Outcome(number, phys, NOBODY, NOBODY, -1, 0, flags, zap)
+        key = number, 0, space
+        known = self._known(key, phys)
+        if known is not None:
+            return known
         self.evaluations += 1
-        alone = self.world(phys, () if space == NOBODY else (space,))
-        step = self._short_way(alone, action)
-        if step is None:
-            program = action.by(0, len(alone.processes))
-            step = setting.perform(alone, program, self.watched - ORACLE)
-        after = [process.space for process in step.world.processes]
-        found = self._settled(number, phys, step.world.phys, after, bits(step.broken))
-        answer = self.answers.number(step.answer) if step.answer and self.watched & ORACLE else -1
-        return attrs.evolve(found, zap=zap, answer=answer)
+        alone = None if space == NOBODY else self.spaces[space]
+        done = self.model.act(action, alone, self.physes[phys])
+        outcome = self._settled(number, phys, done, zap)
+        if not done.looked:
+            self._free[key] = outcome
+        return outcome
 
-    def _short_way(self, alone: World, action: Action) -> Step | None:
-        """An operation on the process's own memory: what `perform` does, without the world.
-
-        None if the operation is of another kind, or the kernel hit a BUG in it.
-        """
-        op = action.op
-        if len(action.ops) > 1 or type(op) not in LOCAL_CALLS:
+    def _known(self, key: tuple[int, int, int], phys: int) -> Outcome | None:
+        """An outcome that does not depend on the physical part, beside this one."""
+        free = self._free.get(key)
+        if free is None or free.phys == phys:
+            return free
+        if self._fits(phys) != self._fits(free.phys):
             return None
-        process, kernel = alone.processes[0], self.setting.kernel
-        file = dict(process.fds)[op.fd] if isinstance(op, ops.Mmap) else None
-        local = kernel.local(op, file, process.space, alone.phys, process.task)
-        if any(isinstance(event, Oops) for event in local.events):
-            return None
-        after = assemble((local.space,), local.phys, self.fds)
-        watched = self.watched - ORACLE
-        books = judge_books(kernel, alone, op, after, local.result, local.events)
-        broken = watched & {violation.property for violation in books}
-        return Step(after, broken, answer_to(op, after, local.result))
+        return free._replace(phys=phys)
 
-    def _zap(self, phys: int, space: int, span: Span, pgoff: int) -> Outcome:
-        """The part of `unmap_mapping_range()` that concerns one space and one page offset."""
-        self.evaluations += 1
-        mm = Mm(self.spaces[space])
-        step = self.setting.kernel.step(self.physes[phys], Task(NAMES[0], 0))
-        step.spaces, step.mmap_lock = [mm], Lock.NONE
-        for vma in mapped(mm, span):
-            if vma.pgoff == pgoff:
-                unmap_mapping_range_vma(step, mm, vma, span)
-        found = quiet(step.events) + wrong_owner(step.events)
-        return self._settled(-1, phys, step.phys, [mm.freeze()], self._bits(found))
-
-    def _settled(
-        self, action: int, before: int, phys: Physical, spaces: list[AddressSpace], broken: int
-    ) -> Outcome:
+    def _settled(self, action: int, before: int, done: Done, zap: int = -1) -> Outcome:
         """Normal forms, and their numbers."""
-        names, bounds = renaming(phys), self.setting.bounds
-        phys = normal_phys(phys, names)
-        normal = [normal_space(each, names, self.design) for each in spaces]
+        if done.phys is self.physes[before]:
+            names, kept, after = self._same(before), True, before
+        else:
+            names, same = renaming(done.phys), self._same(before)
+            kept = names == same or (
+                {*same.owners} <= {*names.owners} and {*same.contexts} <= {*names.contexts}
+            )
+            after = self.physes.number(normal_phys(done.phys, names))
+        normal = [normal_space(each, names, self.design) for each in done.spaces]
         numbers = [*map(self.spaces.number, normal), NOBODY, NOBODY]
-        same = self._same(before)
-        kept = names == same or (
-            {*same.owners} <= {*names.owners} and {*same.contexts} <= {*names.contexts}
-        )
+        flags = self._flags[action] if action >= 0 else 0
+        if self._fits(after) and all(map(self.setting.bounds.space, normal)):
+            flags |= INSIDE
+        if kept and len(normal) == 1 and zap < 0:
+            flags |= PLAIN
         return Outcome(
-            action=action,
-            phys=self.physes.number(phys),
-            space=numbers[0],
-            child=numbers[1],
-            names=-1 if kept else self.names.number(names),
-            broken=broken,
-            inside=bounds.phys(phys) and all(map(bounds.space, normal)),
+            action,
+            after,
+            numbers[0],
+            numbers[1],
+            -1 if kept else self.names.number(names),
+            bits(done.broken) if done.broken else 0,
+            flags,
+            zap,
+            -1 if done.answer is None else self.answers.number(done.answer),
         )
+
+    def _fits(self, phys: int) -> bool:
+        """Is the physical part within the bounds?"""
+        found = self._inside.get(phys)
+        if found is None:
+            found = self._inside[phys] = self.setting.bounds.phys(self.physes[phys])
+        return found
 
     def _same(self, phys: int) -> Renaming:
         """The renaming that leaves a normal physical part as it is."""
@@ -198,9 +205,6 @@ class Tables:
             found = self._own_names[phys] = renaming(self.physes[phys])
         return found
 
-    def _bits(self, violations: list[Violation]) -> int:
-        return bits(self.watched & {violation.property for violation in violations})
-
     def _span(self, op: Op) -> Span:
         """File pages that an action on a file zaps."""
         window = self.setting.window
@@ -208,7 +212,7 @@ class Tables:
             return Span(IOMEM, window.pfn + op.off, window.pfn + op.off + op.pages)
         assert isinstance(op, ops.Zap)  # noqa: S101 - the two actions that reach a file
         first = op.off + (window.pfn if op.window else 0)
-        return Span(dict(self.fds)[op.fd].mapping, first, first + op.pages, op.even_cows)
+        return Span(dict(self.model.fds)[op.fd].mapping, first, first + op.pages, op.even_cows)
 
     def _place(self, pgoff: int) -> int:
         """Page offsets count from the window's start or, for some files, from pfn 0."""

@@ -1,0 +1,49 @@
+"""Everything that the tables say about one pair: a space beside a physical part."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pfntrack.check.facts import Facts, packed
+from pfntrack.check.setting import Setting
+from pfntrack.check.summary import summary
+from pfntrack.check.tables import NOBODY, Outcome, Tables
+
+_WIDTH = len(Outcome._fields)
+
+
+class Pair(NamedTuple):
+    """Facts, and rows of the table of outcomes; the last ones are those of zaps, by column."""
+
+    facts: Facts
+    rows: NDArray[np.int32]
+    outcomes: int
+    columns: list[int]
+
+
+class Evaluator:
+    """Tables, and what fills them."""
+
+    def __init__(self, setting: Setting, watched: frozenset[str]) -> None:
+        self.tables = Tables(setting, watched)
+
+    def pair(self, phys: int, space: int) -> Pair:
+        """Evaluate all actions of a process, or (NOBODY) of nobody in particular."""
+        tables = self.tables
+        rows, facts, columns = tables.outcomes(phys, space), Facts(0, 0, 0), list[int]()
+        if space != NOBODY:
+            zapped = tables.zapped(phys, space)
+            rows += zapped.values()
+            columns = [zap * tables.places + place for zap, place in zapped]
+            facts = self._facts(phys, space)
+        return Pair(facts, np.array(rows, np.int32).reshape(-1, _WIDTH), len(rows), columns)
+
+    def _facts(self, phys: int, space: int) -> Facts:
+        tables, setting = self.tables, self.tables.setting
+        found = summary(
+            tables.spaces[space], tables.physes[phys], tables.design, setting.kernel.machine
+        )
+        return packed(found, setting.window.pfn)

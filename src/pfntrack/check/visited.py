@@ -1,0 +1,118 @@
+"""The set of states that have been found, for compiled code.
+
+A table with a fixed number of parts, so that several threads can search and
+fill it without locks. An exact table holds the states themselves: their first
+words plus one, and in a second column, if it is wide, their second words. A
+hashed one holds 63-bit hashes plus one, and equal hashes count as equal states.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pfntrack.check.hashing import Flags, Numbers, Words, mix
+from pfntrack.check.jit import compiled
+
+# The table has this many parts, whatever the number of workers.
+PART_BITS = 4
+PARTS = 1 << PART_BITS
+
+
+class Visited(NamedTuple):
+    """The table, and the words of the states from number `first` on."""
+
+    keys: Words
+    hashed: bool
+    word0: Words
+    word1: Words
+    first: int
+
+
+class Candidates(NamedTuple):
+    """Successors that are not in the table: two words, parent, move."""
+
+    word0: Words
+    word1: Words
+    parent: Numbers
+    move: Numbers
+
+
+@compiled
+def place(keys: Words, key: int, key0: int, key1: int) -> int:
+    """Where a state with hash `key` is in the table, or -1 less where it belongs."""
+    span = keys.shape[0] >> PART_BITS
+    base, last = (key & (PARTS - 1)) * span, span - 1
+    step = key >> PART_BITS
+    at: int = base + (step & last)
+    while keys[at, 0] != 0:
+        if keys[at, 0] == key0 and (keys.shape[1] == 1 or keys[at, 1] == key1):
+            return at
+        step += 1
+        at = base + (step & last)
+    return -1 - at
+
+
+@compiled
+def holds(v: Visited, word0: int, word1: int) -> bool:
+    """Is the state in the table?"""
+    key = mix(word0, word1, 0)
+    return place(v.keys, key, key + 1 if v.hashed else word0 + 1, word1) >= 0
+
+
+@compiled
+def hash_all(batch: Candidates, size: int, hashes: Words) -> None:
+    """Hashes of all candidates."""
+    for i in range(size):
+        hashes[i] = mix(batch.word0[i], batch.word1[i], 0)
+
+
+@compiled
+def claim(batch: Candidates, hashes: Words, size: int, v: Visited, part: int, new: Flags) -> int:
+    """Put the new ones among the candidates that belong to one part into the table.
+
+    Of equal ones the first is new. Marks them in `new`; how many there are.
+    """
+    count = 0
+    for i in range(size):
+        key = hashes[i]
+        if key & (PARTS - 1) != part:
+            continue
+        key0 = key + 1 if v.hashed else batch.word0[i] + 1
+        at = place(v.keys, key, key0, batch.word1[i])
+        if at < 0:
+            v.keys[-1 - at, 0] = key0
+            if v.keys.shape[1] == 2:
+                v.keys[-1 - at, 1] = batch.word1[i]
+            new[i] = 1
+            count += 1
+    return count
+
+
+@compiled
+def enter(
+    batch: Candidates, size: int, new: Flags, v: Visited, parent: Numbers, move: Numbers, count: int
+) -> int:
+    """Number the new states in the order of the batch; how many states there are then."""
+    for i in range(size):
+        if new[i]:
+            v.word0[count - v.first], v.word1[count - v.first] = batch.word0[i], batch.word1[i]
+            parent[count], move[count] = batch.parent[i], batch.move[i]
+            count += 1
+    return count
+
+
+@compiled
+def refill(old: Words, keys: Words, hashed: bool) -> None:
+    """Enter all states of one table into another, which has room and may be empty."""
+    for i in range(old.shape[0]):
+        key0, key1 = old[i, 0], old[i, 0]
+        if key0 == 0:
+            continue
+        if old.shape[1] == 2:
+            key1 = old[i, 1]
+        key = key0 - 1 if hashed else mix(key0 - 1, key1 if old.shape[1] == 2 else 0, 0)
+        at = place(keys, key, key0, key1)
+        if at < 0:
+            keys[-1 - at, 0] = key0
+            if old.shape[1] == 2:
+                keys[-1 - at, 1] = key1
