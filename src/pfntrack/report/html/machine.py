@@ -167,8 +167,8 @@ def _fewer(rows: list[Json]) -> tuple[list[Json], int]:
         return made, 0
     order = sorted(range(len(made)), key=lambda at: (not made[at]["marks"], at))[:MAX_ROWS]
     order.sort()
-    for last, at in pairwise([-1, *order]):
-        made[at]["skipped"] = sum(row["count"] for row in made[last + 1 : at])
+    for before, at in pairwise([-1, *order]):
+        made[at]["skipped"] = sum(row["count"] for row in made[before + 1 : at])
     kept = [made[at] for at in order]
     return kept, len(rows) - sum(row["count"] for row in kept)
 
