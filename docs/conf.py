@@ -12,6 +12,7 @@ source_suffix = {".md": "markdown"}
 html_theme = "furo"
 html_title = "pfntrack"
 html_copy_source = False
+html_show_search_summary = False  # it fetches, which a browser refuses from a disk
 html_show_sphinx = False
 html_show_copyright = False
 html_static_path = ["_static"]
