@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -11,8 +13,16 @@ from tools.parsers import pages
 from tools.site.designs import rows
 from tools.site.stage import ROOT, stage
 
+from browser.browser import MISSING, Browser, start
 from pfntrack.cli import build_parser
 from pfntrack.designs import DESIGNS
+
+BUILD = """
+import sys
+from pathlib import Path
+from tools.site.__main__ import build
+sys.exit(build(*map(Path, sys.argv[1:])))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -73,15 +83,25 @@ class _Fetched(HTMLParser):
                 self.found.append(value)
 
 
-@pytest.mark.package
-@pytest.mark.filterwarnings("ignore")  # those of Sphinx's own extensions are not ours
-def test_site_is_complete_and_needs_no_network(tmp_path: Path) -> None:
-    """Sphinx has nothing to warn about; all that pages fetch, and all local links, exist."""
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, in whose making Sphinx had nothing to warn about."""
     pytest.importorskip("sphinx", reason="the extra docs is not installed")
-    from tools.site.__main__ import build  # noqa: PLC0415 - needs Sphinx
+    work = tmp_path_factory.mktemp("built")
+    done = subprocess.run(
+        [sys.executable, "-c", BUILD, str(work / "pages"), str(work / "site")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return work / "site"
 
-    site = tmp_path / "site"
-    assert build(tmp_path / "work", site) == 0
+
+@pytest.mark.package
+def test_links_lead_somewhere(site: Path) -> None:
+    """What pages fetch is part of the site, and so is what they link to in it."""
     for page in site.rglob("*.html"):
         text = page.read_text(encoding="utf-8")
         parser = _Fetched()
@@ -92,5 +112,25 @@ def test_site_is_complete_and_needs_no_network(tmp_path: Path) -> None:
             local = re.split(r"[?#]", place)[0]
             if local and not local.startswith(("data:", "mailto:")):
                 assert (page.parent / local).exists(), f"{page.name}: {place}"
-    for sheet in site.rglob("*.css"):
-        assert not re.search(r"url\(['\"]?(https?:)?//", sheet.read_text(encoding="utf-8"))
+
+
+@pytest.mark.package
+def test_browser_is_content(site: Path) -> None:
+    """From a disk: no complaint, no request that leaves, nothing wider than a phone."""
+    if MISSING:
+        pytest.skip(MISSING)
+    driver = start()
+    try:
+        browser = Browser(driver)
+        browser.size(400)
+        for page in sorted(site.rglob("*.html")):
+            if "pictures" in page.parts:
+                continue
+            browser.open(page)
+            wide = browser.run("document.documentElement.scrollWidth - innerWidth")
+            assert wide <= 0, f"{page.name} is {wide} pixels wider than the screen"
+            asked = {address.partition(":")[0] for address in browser.requests()}
+            assert asked <= {"file", "data"}
+            assert browser.complaints() == []
+    finally:
+        driver.quit()
