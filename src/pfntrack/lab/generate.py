@@ -42,6 +42,7 @@ _FAILING = (
     "track_pfn_remap",
 )
 _TRIES = 40
+_RAM = "0"
 
 
 def _ordinary(process: Process, at: int, pages: int) -> bool:
@@ -63,11 +64,15 @@ class Maker:
         self.walk = walk
         self._names = 0
         self._base = rng.choice(_PLACES)
+        # Few programs use memory of the driver: nothing gives it back but a fresh guest.
+        self._ram = rng.choice((0,) * 9 + (_PAGES // 2,))
 
     def extend(self, length: int) -> None:
         """Draw until the program has that many steps, then let all processes exit."""
         self._disarm()
         if not self.walk.done:
+            if self._ram:
+                self.walk.step(ops.RamAlloc(_RAM, self._ram))
             for _ in range(self.rng.randint(2, 5)):
                 self.walk.step(self._open(self._process()))
         kinds, weights = list(_WEIGHTS), [weight for weight, _ in _WEIGHTS.values()]
@@ -122,10 +127,24 @@ class Maker:
         first, pages = 0, 0
         if mode == "remap" and rng.random() < 0.25:
             first, pages = rng.randint(0, 1), rng.randint(0, 2)
-        cache = rng.choice(_CACHES)
+        cache, window = rng.choice(_CACHES), WINDOW
+        if self._ram_pages and rng.random() < 0.5:
+            window = f"ram{_RAM}"
         return ops.Open(
-            p, fd, "driver", WINDOW, readonly=ro, mode=mode, cache=cache, first=first, pages=pages
+            p, fd, "driver", window, readonly=ro, mode=mode, cache=cache, first=first, pages=pages
         )
+
+    @property
+    def _ram_pages(self) -> int:
+        """Pages of RAM that the driver has allocated."""
+        held = self.walk.world.phys.device(f"ram{_RAM}")
+        return held if isinstance(held, int) else 0
+
+    def ramtype(self) -> list[Op]:
+        if not self._ram_pages:
+            return []
+        kinds = (CacheMode.WB, CacheMode.WC, CacheMode.UC_MINUS)
+        return [ops.RamType(_RAM, self.rng.choice(kinds))]
 
     def open(self) -> list[Op]:
         process = self._process()
@@ -149,6 +168,9 @@ class Maker:
         window = WINDOW if file.kind == "devmem" else ""
         if window and rng.random() < 0.1:
             window, off = "", rng.choice(_LOW)
+        if file.window is not None and file.window.ram:
+            off = rng.randrange(self._ram_pages)
+            pages = rng.randint(1, self._ram_pages - off)
         shared = rng.random() < 0.75
         prot = rng.choice(("rw", "rw", "rw", "r", "-"))
         return [ops.Mmap(process.name, at, pages, fd, off, shared, prot, window)]
@@ -343,6 +365,7 @@ _WEIGHTS: dict[str, tuple[int, Callable[[Maker], list[Op]]]] = {
     "ioremap": (4, Maker.ioremap),
     "reserve": (3, Maker.reserve),
     "insert": (2, Maker.insert),
+    "ramtype": (2, Maker.ramtype),
     "claim": (1, Maker.claim),
     "lock": (1, Maker.lock),
     "failing": (3, Maker.failing),

@@ -55,8 +55,20 @@ def _observation(texts: _Texts, seen: Mapping[str, Any]) -> Observation:
     return Observation(texts.memtype, log, full_lines(seen["trace"]), processes)
 
 
+def parts(steps: Sequence[Op]) -> Iterator[Sequence[Op]]:
+    """Steps that can go to the guest in one exchange.
+
+    Where memory lies that a step allocates is known only after that step.
+    """
+    start = 0
+    for end, op in enumerate(steps, 1):
+        if end - start == BATCH or op.get("what") == "ramalloc" or end == len(steps):
+            yield steps[start:end]
+            start = end
+
+
 class QuickRecorder(Recorder):
-    """A recorder for programs that allocate no memory by name and use no VFIO."""
+    """A recorder for programs that do not use VFIO."""
 
     def play(self, steps: Sequence[Op], first: str = "A") -> Iterator[dict[str, Any]]:
         """The steps of a trace, as they come; the guest must be fresh or clean.
@@ -67,12 +79,13 @@ class QuickRecorder(Recorder):
         guest.command(f"start {first}")
         guest.observe()
         self._alive = [first]
-        for start in range(0, len(steps), BATCH):
-            part = steps[start : start + BATCH]
+        for part in parts(steps):
             commands = [self._commands(op) for op in part]
             texts = _Texts()
             for op, (answer, seen) in zip(part, guest.batch(commands), strict=True):
                 result = self._result(op, answer)
+                if op.get("what") == "ramalloc":
+                    self._note_processes(op, answer)
                 yield self._seen(op, result, _observation(texts, seen))
 
     def _commands(self, op: Op) -> list[str]:

@@ -43,8 +43,6 @@ def mprotect(step: Step, mm: Mm, start: int, pages: int, prot: str) -> int:
     hit = mm.overlapping(start, end)
     if not hit or hit[0].start > start:
         return -errno.ENOMEM
-    if any(vma.flags & VM_SEALED for vma in hit):
-        return -errno.EPERM
     done = start
     for vma in hit:
         if vma.start > done:
@@ -63,6 +61,8 @@ def mprotect(step: Step, mm: Mm, start: int, pages: int, prot: str) -> int:
 
 def mprotect_fixup(step: Step, mm: Mm, vma: Vma, start: int, end: int, flags: int) -> int:
     """Give `[start, end)` of one VMA new flags."""
+    if vma.flags & VM_SEALED:
+        return -errno.EPERM
     if flags == vma.flags:
         return 0
     if flags & (VM_WRITE | VM_ACCOUNT | VM_SHARED) == VM_WRITE:

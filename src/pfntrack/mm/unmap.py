@@ -77,14 +77,18 @@ def remove_vmas(step: Step, vmas: list[Vma]) -> None:
         step.tracking.free(step, vma)
 
 
+def can_modify_vma(step: Step, vma: Vma) -> bool:
+    """Is the VMA not sealed?"""
+    if vma.flags & VM_SEALED:
+        step.note("can_modify_vma", "a VMA in the range is sealed: -EPERM")
+    return not vma.flags & VM_SEALED
+
+
 def gather(step: Step, mm: Mm, start: int, end: int) -> tuple[int, list[Vma]]:
     """Split at both ends of `[start, end)`: (error, the VMAs inside)."""
     hit = mm.overlapping(start, end)
     if not hit:
         return 0, []
-    if any(vma.flags & VM_SEALED for vma in hit):
-        step.note("can_modify_mm", "a VMA in the range is sealed: -EPERM")
-        return -errno.EPERM, []
     for vma in hit:
         low, high = max(start, vma.start), min(end, vma.end)
         if error := step.tracking.may_unmap(step, mm, vma, low, high):
@@ -94,9 +98,14 @@ def gather(step: Step, mm: Mm, start: int, end: int) -> tuple[int, list[Vma]]:
         if end < first.end and map_count_reached(step, mm):
             step.note("do_munmap", "a hole makes one VMA more than vm.max_map_count: -ENOMEM")
             return -errno.ENOMEM, []
+        if not can_modify_vma(step, first):
+            return -errno.EPERM, []
         new_below = step.quirks.munmap_new_below
         if error := __split_vma(step, mm, first, start, new_below=new_below):
             return error, []
+    # A cut made before a sealed VMA was met is not undone.
+    if not all(can_modify_vma(step, vma) for vma in mm.overlapping(start, end)):
+        return -errno.EPERM, []
     last = mm.find(end)
     if last is not None and last.start < end:
         new_below = not step.quirks.munmap_new_below
