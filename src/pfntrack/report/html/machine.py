@@ -50,6 +50,7 @@ def machine(body: Json) -> Json:
         row["id"] = f"r{number}"
     find = _Finder(shown)
     findings = sorted(body["findings"], key=lambda found: _rank(found["severity"]))
+    mappings = sorted(body["mappings"], key=lambda user: user["tracked"] != "lost")
     states = Counter(row["state"] for row in rows)
     return {
         "input": body["input"],
@@ -71,17 +72,19 @@ def machine(body: Json) -> Json:
         "predicted": [_linked(left, find) for left in body["predicted"]["all"][:MAX_OTHERS]],
         "predicted_hidden": max(0, len(body["predicted"]["all"]) - MAX_OTHERS),
         "log": body["predicted"]["log"][:MAX_OTHERS],
+        "log_hidden": max(0, len(body["predicted"]["log"]) - MAX_OTHERS),
         **_processes(body["predicted"]["processes"], find),
         "findings": [_finding(found, find) for found in findings[:MAX_FINDINGS]],
         "findings_hidden": max(0, len(findings) - MAX_FINDINGS) + body["findings_dropped"],
-        "mappings": [_mapping(each, find) for each in body["mappings"][:MAX_OTHERS]],
-        "mappings_hidden": max(0, len(body["mappings"]) - MAX_OTHERS),
+        "mappings": [_mapping(each, find) for each in mappings[:MAX_OTHERS]],
+        "mappings_hidden": max(0, len(mappings) - MAX_OTHERS),
         "contexts": [
             each | {"row": find(each["start"], each["end"])}
             for each in body["contexts"][:MAX_OTHERS]
         ],
         "contexts_hidden": max(0, len(body["contexts"]) - MAX_OTHERS),
         "unstable": [_typed(each) for each in body["unstable"][:MAX_OTHERS]],
+        "unstable_hidden": max(0, len(body["unstable"]) - MAX_OTHERS),
         "rows": list(_with_gaps(shown)),
         "rows_hidden": hidden,
         "undecided": body["undecided"],
@@ -96,13 +99,13 @@ def machine(body: Json) -> Json:
     }
 
 
-def size(pages_or_bytes: int) -> str:
-    """Bytes with a unit: exact if it comes out even, else with one digit."""
+def size(count: int) -> str:
+    """`count` bytes with a unit: exact if it comes out even, else with one digit."""
     for unit, name in _UNITS:
-        if pages_or_bytes >= unit:
-            number = pages_or_bytes / unit
+        if count >= unit:
+            number = count / unit
             return f"{number:.0f} {name}" if number == int(number) else f"{number:.1f} {name}"
-    return f"{pages_or_bytes} bytes"
+    return f"{count} bytes"
 
 
 def _short(name: str | None) -> str | None:

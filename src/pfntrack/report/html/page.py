@@ -16,8 +16,23 @@ from pfntrack.report.html.documents import Document
 from pfntrack.report.html.strings import embedded
 from pfntrack.report.html.views import view
 
+# Later rules win over earlier ones.
+_STYLES = ("base", "explorer", "picture", "tables", "media")
 # In the order in which they are joined: each uses only what stands before it.
-_SCRIPTS = ("base", "axis", "picture", "details", "explorer", "audit", "main")
+_SCRIPTS = (
+    "base",
+    "axis",
+    "story",
+    "moment",
+    "lane",
+    "picture",
+    "details",
+    "program",
+    "card",
+    "explorer",
+    "audit",
+    "main",
+)
 
 
 def page(document: Document) -> str:
@@ -47,8 +62,9 @@ def _read(name: str) -> str:
     return resources.files(__package__).joinpath(name).read_text("utf-8")
 
 
+@cache
 def _style() -> str:
-    return _read("page.css")
+    return "\n".join(_read(f"style/{name}.css") for name in _STYLES)
 
 
 @cache

@@ -60,14 +60,29 @@ class PhysicalMap {
     if (!found.length) {
       const below = this.rows.filter((row) => row.end <= start).at(-1);
       const above = this.rows.find((row) => row.start >= end);
-      const none = this.hidden ? `is in no reservation of this page, which leaves out ${this.hidden}` : "is not reserved";
-      this.tell(`${shown} ${none}` + (below ? `; before it ends ${hex(below.end)}` : "") +
-        (above ? `, after it begins ${hex(above.start)}` : "") + also);
+      const none = this.hidden
+        ? `is in no reservation of this page, which leaves out ${this.hidden}`
+        : "is not reserved";
+      this.tell(
+        `${shown} ${none}` +
+          (below ? `; before it ends ${hex(below.end)}` : "") +
+          (above ? `, after it begins ${hex(above.start)}` : "") +
+          also,
+      );
     } else {
-      this.tell(`${shown} is in ${plural(found.length, "reservation")}: ` + found.slice(0, 4).map((row) =>
-        `${row.count > 1 ? `perhaps (one of ${row.count} in this range) ` : ""}${hex(row.start)}-${hex(row.end)} ` +
-        `${row.type}, ${row.owner || "nobody seen"}`).join("; ") +
-        (found.length > 4 ? "; ..." : "") + also);
+      this.tell(
+        `${shown} is in ${plural(found.length, "reservation")}: ` +
+          found
+            .slice(0, 4)
+            .map(
+              (row) =>
+                `${row.count > 1 ? `perhaps (one of ${row.count} in this range) ` : ""}${hex(row.start)}-${hex(row.end)} ` +
+                `${row.type}, ${row.owner || "nobody seen"}`,
+            )
+            .join("; ") +
+          (found.length > 4 ? "; ..." : "") +
+          also,
+      );
       if (go) this.show(found[0].id);
     }
   }
@@ -86,37 +101,79 @@ class PhysicalMap {
     if (!this.rows.length) return;
     const wide = this.overview.clientWidth || 320;
     const axis = new Axis(this.islands, 8, wide - 12, 5, 80);
-    const items = this.rows.map((row) => ({ ...row, first: row.start, start: Math.floor(row.start / 4096), end: Math.ceil(row.end / 4096) }));
+    const items = this.rows.map((row) => ({
+      ...row,
+      first: row.start,
+      start: Math.floor(row.start / 4096),
+      end: Math.ceil(row.end / 4096),
+    }));
     const full = Math.ceil(Math.max(wide, axis.to + 12));
     const rows = packed(items);
     const height = Math.max(12, Math.min(24, 120 / rows.length));
     const base = 18;
     const foot = base + rows.length * height;
     const [boxes, notable] = [s("g"), s("g")];
-    rows.forEach((row, number) => row.forEach((item) => {
-      const [x, across] = axis.span(item.start, item.end);
-      const box = { x: x + 0.5, y: base + number * height + 1, width: Math.max(item.marks.length ? 4 : 1, across - 1), height: height - 3, rx: 2 };
-      const notes = item.marks.length ? ` (${item.marks.map((mark) => MARKS[mark] || mark).join(", ")})` : "";
-      const link = s("a", { href: "#" + item.id, class: `part ${item.marks.join(" ")}`, tabindex: item.marks.length ? 0 : -1,
-        "aria-label": `${hex(item.first)}: ${item.type}${notes}` },
-        s("title", null, `${hex(item.start * 4096)}-${hex(item.end * 4096)} ${item.type}, ${item.owner || "nobody seen"}${notes}`),
-        TYPES[item.type] ? typed(item.type, box) : null,
-        item.marks.length || box.width > 4 ? s("rect", { ...box, class: "edge" }) : null);
-      if (height > 13) link.append(plate(box, fitting([item.type], box.width - 2, EM)));
-      if (item.marks.length) {
-        link.append(s("text", { x: box.x + box.width / 2, y: base - 4, class: "middle sign" }, item.marks.includes("stale") ? "✗" : "!"));
-      }
-      (item.marks.length ? notable : boxes).append(link);
-    }));
+    rows.forEach((row, number) =>
+      row.forEach((item) => {
+        const [x, across] = axis.span(item.start, item.end);
+        const box = {
+          x: x + 0.5,
+          y: base + number * height + 1,
+          width: Math.max(item.marks.length ? 4 : 1, across - 1),
+          height: height - 3,
+          rx: 2,
+        };
+        const notes = item.marks.length
+          ? ` (${item.marks.map((mark) => MARKS[mark] || mark).join(", ")})`
+          : "";
+        const link = s(
+          "a",
+          {
+            href: "#" + item.id,
+            class: `part ${item.marks.join(" ")}`,
+            tabindex: item.marks.length ? 0 : -1,
+            "aria-label": `${hex(item.first)}: ${item.type}${notes}`,
+          },
+          s(
+            "title",
+            null,
+            `${hex(item.start * 4096)}-${hex(item.end * 4096)} ${item.type}, ${item.owner || "nobody seen"}${notes}`,
+          ),
+          TYPES[item.type] ? typed(item.type, box) : null,
+          item.marks.length || box.width > 4 ? s("rect", { ...box, class: "edge" }) : null,
+        );
+        if (height > 13) link.append(plate(box, fitting([item.type], box.width - 2, EM)));
+        if (item.marks.length) {
+          link.append(
+            s(
+              "text",
+              { x: box.x + box.width / 2, y: base - 4, class: "middle sign" },
+              item.marks.includes("stale") ? "✗" : "!",
+            ),
+          );
+        }
+        (item.marks.length ? notable : boxes).append(link);
+      }),
+    );
     for (const [start, end] of this.left) {
       const [x, across] = axis.span(Math.floor(start / 4096), Math.ceil(end / 4096));
-      boxes.append(s("rect", { x, y: foot, width: across, height: 4, class: "leaks" },
-        s("title", null, `${hex(start)}-${hex(end)} stays reserved if every process exits`)));
+      boxes.append(
+        s(
+          "rect",
+          { x, y: foot, width: across, height: 4, class: "leaks" },
+          s("title", null, `${hex(start)}-${hex(end)} stays reserved if every process exits`),
+        ),
+      );
     }
     for (const gap of axis.gaps) {
       const x = gap.x + gap.width / 2;
-      boxes.append(s("path", { class: "gap", d: `M${x - 2},${base} l2,${(foot - base) / 2} l-2,${(foot - base) / 2}` },
-        s("title", null, `${plural(gap.pages, "page")} not drawn`)));
+      boxes.append(
+        s(
+          "path",
+          { class: "gap", d: `M${x - 2},${base} l2,${(foot - base) / 2} l-2,${(foot - base) / 2}` },
+          s("title", null, `${plural(gap.pages, "page")} not drawn`),
+        ),
+      );
     }
     let free = -Infinity;
     for (const island of axis.islands) {
@@ -126,11 +183,37 @@ class PhysicalMap {
       boxes.append(s("text", { x, y: foot + 16, class: "tick" }, label));
       free = x + (label.length + 1.5) * EM * 0.61;
     }
-    this.overview.replaceChildren(defs(), s("svg", { class: "picture", width: full, height: foot + 22, viewBox: `0 0 ${full} ${foot + 22}`,
-      role: "group", "aria-label": "overview of all reservations; the table below has the same" }, boxes, notable),
+    this.overview.replaceChildren(
+      defs(),
+      s(
+        "svg",
+        {
+          class: "picture",
+          width: full,
+          height: foot + 22,
+          viewBox: `0 0 ${full} ${foot + 22}`,
+          role: "group",
+          "aria-label": "overview of all reservations; the table below has the same",
+        },
+        boxes,
+        notable,
+      ),
       legend(new Set(this.rows.map((row) => row.type))),
-      this.left.length ? h("p", { class: "about" }, h("span", { class: "leaks" }), " stays reserved if every process exits") : "");
+      this.left.length
+        ? h(
+            "p",
+            { class: "about" },
+            h("span", { class: "leaks" }),
+            " stays reserved if every process exits",
+          )
+        : "",
+    );
   }
 }
 
-const MARKS = { stale: "stale", suspected: "suspected stale", pieces: "held in pieces", left: "left by exits" };
+const MARKS = {
+  stale: "stale",
+  suspected: "suspected stale",
+  pieces: "held in pieces",
+  left: "left by exits",
+};

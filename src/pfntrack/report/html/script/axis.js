@@ -14,7 +14,11 @@ class Axis {
     let x = from;
     islands.forEach((cells, number) => {
       if (number) {
-        this.gaps.push({ x, width: GAP * this.unit, pages: cells[0][0] - islands[number - 1].at(-1)[1] });
+        this.gaps.push({
+          x,
+          width: GAP * this.unit,
+          pages: cells[0][0] - islands[number - 1].at(-1)[1],
+        });
         x += GAP * this.unit;
       }
       const first = x;

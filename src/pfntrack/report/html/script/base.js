@@ -27,8 +27,12 @@ const hex = (number) => "0x" + number.toString(16);
 const plural = (count, one, many) => `${count} ${count === 1 ? one : many || one + "s"}`;
 const TYPES = { WB: "wb", WC: "wc", "UC-": "ucm", UC: "uc", WT: "wt", WP: "wp" };
 const NAMES = {
-  WB: "write-back", WC: "write-combining", "UC-": "uncached-minus",
-  UC: "uncached", WT: "write-through", WP: "write-protected",
+  WB: "write-back",
+  WC: "write-combining",
+  "UC-": "uncached-minus",
+  UC: "uncached",
+  WT: "write-through",
+  WP: "write-protected",
 };
 
 // Name this place in the address; a page inside another one may have no address of its own.
@@ -56,19 +60,32 @@ function fitting(texts, width, em) {
 }
 
 const defs = () =>
-  s("svg", { class: "defs", width: 0, height: 0, "aria-hidden": "true", focusable: "false" },
-    s("defs", null,
+  s(
+    "svg",
+    { class: "defs", width: 0, height: 0, "aria-hidden": "true", focusable: "false" },
+    s(
+      "defs",
+      null,
       pattern("wc", 7, s("path", { d: "M-1,1 L1,-1 M0,7 L7,0 M6,8 L8,6" })),
-      pattern("ucm", 6, s("circle", { cx: 1.5, cy: 1.5, r: 0.9 }), s("circle", { cx: 4.5, cy: 4.5, r: 0.9 })),
+      pattern(
+        "ucm",
+        6,
+        s("circle", { cx: 1.5, cy: 1.5, r: 0.9 }),
+        s("circle", { cx: 4.5, cy: 4.5, r: 0.9 }),
+      ),
       pattern("uc", 7, s("path", { d: "M0,0 L7,7 M0,7 L7,0" })),
       pattern("wt", 5, s("path", { d: "M1.5,0 V5" })),
       pattern("wp", 5, s("path", { d: "M0,1.5 H5" })),
-      pattern("wb", 8)));
+      pattern("wb", 8),
+    ),
+  );
 
 function pattern(name, size, ...shapes) {
-  return s("pattern", { id: "pattern-" + name, width: size, height: size,
-                        patternUnits: "userSpaceOnUse" },
-    shapes.map((shape) => build(shape, { class: "stroke" }, [])));
+  return s(
+    "pattern",
+    { id: "pattern-" + name, width: size, height: size, patternUnits: "userSpaceOnUse" },
+    shapes.map((shape) => build(shape, { class: "stroke" }, [])),
+  );
 }
 
 // A box in the colour and the pattern of a memory type.
@@ -81,12 +98,19 @@ function typed(type, box, classes) {
 }
 
 function swatch(type) {
-  return s("svg", { class: "swatch", width: 22, height: 14, "aria-hidden": "true" },
-    typed(type, { x: 0.5, y: 0.5, width: 21, height: 13, rx: 2 }));
+  return s(
+    "svg",
+    { class: "swatch", width: 22, height: 14, "aria-hidden": "true" },
+    typed(type, { x: 0.5, y: 0.5, width: 21, height: 13, rx: 2 }),
+  );
 }
 
 function legend(types) {
-  return h("ul", { class: "legend", "aria-label": "memory types" },
-    Object.keys(TYPES).filter((type) => types.has(type)).map((type) =>
-      h("li", null, swatch(type), h("b", null, type), " ", NAMES[type])));
+  return h(
+    "ul",
+    { class: "legend", "aria-label": "memory types" },
+    Object.keys(TYPES)
+      .filter((type) => types.has(type))
+      .map((type) => h("li", null, swatch(type), h("b", null, type), " ", NAMES[type])),
+  );
 }
