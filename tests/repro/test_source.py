@@ -98,6 +98,17 @@ def test_checks_fail_where_the_property_breaks() -> None:
             assert failing == tuple(c for c in repro.checks if not c.holds(again)), name
 
 
+def test_no_check_fails_where_all_is_well() -> None:
+    """A kernel on which the property holds passes, such as one whose own reservation is there."""
+    for name in (*programs(), "vfio-munmap-head"):
+        repro = plan(find(name))
+        for release in RELEASES.values():
+            broken = run_scenario(repro.scenario, release).broken
+            for check in repro.failing(release.name):
+                assert {check.law, "I1", "I4"} & broken, f"{name}: {check}"
+    assert "tight" not in plan(find("vfio-munmap-head")).properties
+
+
 def test_some_kernel_or_design_passes() -> None:
     """A check that nothing could pass would say nothing."""
     hopeless = [n for n, r in programs().items() if any(not c.holds(r.good) for c in r.checks)]

@@ -392,6 +392,75 @@ static long driver_does(enum window w, const char *what)
 	return write_file(path, windows[w].device);
 }
 
+/// need_vfio: string.h unistd.h
+/* The device has to be in the hands of vfio-pci. */
+static void need_vfio(enum window w)
+{
+	char link[128], to[200];
+	ssize_t len;
+
+	snprintf(link, sizeof(link), "/sys/bus/pci/devices/%s/driver", windows[w].device);
+	len = readlink(link, to, sizeof(to) - 1);
+	to[len < 0 ? 0 : len] = 0;
+	if (len < 0 || strcmp(strrchr(to, '/') + 1, "vfio-pci"))
+		skip_all("%s is not bound to vfio-pci", windows[w].device);
+}
+
+/// open_vfio: fcntl.h linux/vfio.h string.h sys/ioctl.h unistd.h
+/* Container, group and device of a window's PCI function. */
+static long open_vfio(enum window w, int *container, int *group, int *device)
+{
+	char link[128], to[200], path[220];
+	ssize_t len;
+
+	snprintf(link, sizeof(link), "/sys/bus/pci/devices/%s/iommu_group", windows[w].device);
+	len = readlink(link, to, sizeof(to) - 1);
+	if (len < 0)
+		return -1;
+	to[len] = 0;
+	snprintf(path, sizeof(path), "/dev/vfio/%s", strrchr(to, '/') + 1);
+	*container = open("/dev/vfio/vfio", O_RDWR);
+	*group = open(path, O_RDWR);
+	if (*container < 0 || *group < 0 ||
+	    ioctl(*group, VFIO_GROUP_SET_CONTAINER, container) ||
+	    ioctl(*container, VFIO_SET_IOMMU, VFIO_TYPE1_IOMMU))
+		return -1;
+	*device = ioctl(*group, VFIO_GROUP_GET_DEVICE_FD, windows[w].device);
+	return *device < 0 ? -1 : 0;
+}
+
+/// vfio_page: linux/vfio.h sys/ioctl.h
+/* Page @page of the BAR, as mmap of the VFIO device counts. */
+static unsigned long vfio_page(int device, enum window w, unsigned long page)
+{
+	struct vfio_region_info info = { .argsz = sizeof(info), .index = windows[w].bar };
+
+	if (ioctl(device, VFIO_DEVICE_GET_REGION_INFO, &info))
+		return ~0UL >> 12;
+	return info.offset / PAGE + page;
+}
+
+/// vfio_memory: errno.h linux/pci_regs.h linux/vfio.h stdint.h sys/ioctl.h unistd.h
+/* Set or clear the memory bit of the command register. */
+static long vfio_memory(int device, bool on)
+{
+	struct vfio_region_info info = {
+		.argsz = sizeof(info), .index = VFIO_PCI_CONFIG_REGION_INDEX,
+	};
+	uint16_t command;
+	off_t at;
+
+	if (ioctl(device, VFIO_DEVICE_GET_REGION_INFO, &info))
+		return -1;
+	at = info.offset + PCI_COMMAND;
+	if (pread(device, &command, sizeof(command), at) != sizeof(command))
+		return -1;
+	command &= ~PCI_COMMAND_MEMORY;
+	if (on)
+		command |= PCI_COMMAND_MEMORY;
+	return pwrite(device, &command, sizeof(command), at) == sizeof(command) ? 0 : -1;
+}
+
 /// lab_request LAB_IOCTL: linux/ioctl.h linux/types.h sys/ioctl.h
 /* The request of the driver module, and what it can be asked: see pfnlab.h. */
 struct lab_request {
@@ -451,6 +520,18 @@ static long lab_ram(enum window w, unsigned int slot)
 	shared->base[w] = first * PAGE;
 	shared->size[w] = PAGES(windows[w].pages);
 	return ret;
+}
+
+/// lab_fail:
+/*
+ * Let the @nth call of a kernel function return @value; only calls about the
+ * mapping at page @at count, if @match says so.
+ */
+static long lab_fail(const char *function, __u64 nth, long value, unsigned long at, __u64 match)
+{
+	const __u64 arg[8] = { nth, value, (__u64)AT(at), match };
+
+	return lab_ask(lab, PFNLAB_FAIL, function, arg, NULL);
 }
 
 /// lab_fired:

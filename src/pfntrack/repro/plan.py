@@ -54,6 +54,11 @@ class Reproducer:
         return bool(self.failing(NEWEST))
 
     @property
+    def needs_vfio(self) -> bool:
+        """Does the program open a device through VFIO?"""
+        return any(isinstance(step.op, ops.VfioOpen) for step in self.scenario.steps)
+
+    @property
     def properties(self) -> tuple[str, ...]:
         """The properties that the checks stand for, in the usual order."""
         shown = {check.law for check in self.checks}
@@ -79,7 +84,9 @@ def plan(
         raise InputFormatError(
             f"{scenario.name}: no property breaks under {release.name}, nothing to reproduce"
         )
-    newest = run_scenario(program, RELEASES[NEWEST])
+    runs = {each.name: (each, run_scenario(program, each)) for each in everyone}
+    recorded = [run for name, (_, run) in runs.items() if name in RELEASES]
+    newest = runs[NEWEST][1]
     wanted, also = properties or frozenset(), frozenset[str]()
     if not wanted:
         # What the newest release has as well would hide that the rest is mended there.
@@ -91,20 +98,18 @@ def plan(
             f"{scenario.name}: {missing[0]} does not break under {release.name}; "
             f"{', '.join(sorted(bad.broken))} do"
         )
-    good, checks, unseen = _reference(program, bad, newest, wanted)
+    good, checks, unseen = _reference(program, bad, recorded, wanted)
     if not checks:
         raise CannotReproduceError(
             f"{scenario.name}: what breaks cannot be seen from outside: {unseen[0]}"
         )
-    runs = [(each, run_scenario(program, each)) for each in everyone]
-    recorded = [run for each, run in runs if each.name in RELEASES]
     return Reproducer(
         program,
         release,
         bad,
         good,
         tuple(checks),
-        tuple((each, tuple(c for c in checks if not c.holds(run))) for each, run in runs),
+        tuple((each, tuple(c for c in checks if not c.holds(run))) for each, run in runs.values()),
         tuple(name for name in PROPERTIES if name in also - wanted),
         tuple(unseen),
         _firm(recorded),
@@ -112,16 +117,16 @@ def plan(
 
 
 def _reference(
-    program: Scenario, bad: Run, newest: Run, wanted: frozenset[str]
+    program: Scenario, bad: Run, recorded: list[Run], wanted: frozenset[str]
 ) -> tuple[Run, list[Check], list[str]]:
     """The run that says what to expect: the first in which every check holds.
 
     The newest release comes first, then the design that keeps most.
     """
-    options = [newest, run_scenario(program, release_with(_BEST))]
+    options = [recorded[-1], run_scenario(program, release_with(_BEST))]
     found = []
     for good in options:
-        checks, unseen = choose(bad, good, wanted)
+        checks, unseen = choose(bad, good, wanted, recorded)
         checks.sort(key=lambda check: check.step)
         failing = [check for check in checks if not check.holds(good)]
         if checks and not failing:
@@ -202,7 +207,4 @@ def machine_reasons(scenario: Scenario) -> list[str]:
         reasons.append("the limit on committed memory follows from the machine's RAM")
     if not machine.mtrrs:
         reasons.append("the processor always has MTRRs")
-    for step in scenario.steps:
-        if isinstance(step.op, ops.VfioOpen | ops.VfioMemory):
-            reasons.append(f"VFIO has to be set up by hand (line {step.line})")
     return reasons

@@ -96,6 +96,8 @@ def _header(repro: Reproducer, name: str) -> str:
         ]
     else:
         lines += [f"Run:    as root, with debugfs mounted: ./{name}"]
+    if repro.needs_vfio:
+        lines += ["        (the device bound to vfio-pci, the kernel booted with an IOMMU)"]
     lines += ["", *told.windows(), ""]
     lines += _wrapped(
         "Ranges are page ranges without their end: [0,2) is pages 0 and 1. Virtual pages are "
@@ -176,6 +178,8 @@ def _window(name: str, pages: int, machine: MachineSpec) -> str:
 
 def _files(repro: Reproducer) -> str:
     numbers = [step.op.fd for step in repro.scenario.steps if isinstance(step.op, ops.Open)]
+    for step in repro.scenario.steps:
+        numbers += step.op.fds if isinstance(step.op, ops.VfioOpen) else ()
     return f"static int fd[{max(numbers) + 1}];" if numbers else ""
 
 
@@ -206,7 +210,7 @@ def _block(
     lines.append("\t */")
     lines += [f"\t{each}" for each in dict.fromkeys(c.prepare for c in checks) if each]
     action = translation.action(step.op)
-    lines += [f"\tif (step({step.number}, {action.who}))", f"\t\t{action.statement}"]
+    lines += [f"\tif (step({step.number}, {action.who}))", *_broken_up(action.statement)]
     what = quoted(f"step {step.number}: {step.text}")
     if not any(check.call("")[0] == "expect_success" for check in checks):
         lines += (
@@ -219,6 +223,22 @@ def _block(
         text = quoted(f"step {step.number}: {step.text}: {check.claim}")
         lines += _folded(name, (*arguments[:-1], text))
     return "\n".join(lines)
+
+
+def _broken_up(statement: str) -> list[str]:
+    """A statement below an `if`; a long one goes on under the argument list it is broken in."""
+    line = f"\t\t{statement}"
+    if len(line.expandtabs(8)) <= COLUMNS:
+        return [line]
+    cut = line.rfind(", ", 0, COLUMNS - 16) + 1
+    # The bracket that is open where the line is cut.
+    depth, column = 0, 0
+    for at in range(cut - 1, -1, -1):
+        depth += {")": 1, "(": -1}.get(line[at], 0)
+        if depth < 0:
+            column = len(line[: at + 1].expandtabs(8))
+            break
+    return [line[:cut], "\t" * (column // 8) + " " * (column % 8) + line[cut + 1 :]]
 
 
 def _folded(name: str, arguments: tuple[str, ...]) -> list[str]:
@@ -266,11 +286,14 @@ def _main(repro: Reproducer) -> str:
     takes_arguments = any(w.bdf for n in used if (w := machine.window(n)))
     if takes_arguments:
         lines.insert(0, "\tname_windows(argc, argv);")
+    vfio = {op.window for op in all_ops if isinstance(op, ops.VfioOpen)}
     touched = {op.window for op in all_ops if isinstance(op, ops.DriverBind | ops.DriverUnbind)}
     for name in used:
         window = machine.window(name)
         if window is not None and window.bdf:
             lines.append(f"\tfind_bar({name});")
+            if name in vfio:
+                lines.append(f"\tneed_vfio({name});")
             if name in touched:
                 lines.append(f"\tdriver_of({name});")
             elif name not in machine.bound:

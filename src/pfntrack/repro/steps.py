@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import functools
 import re
 from collections.abc import Callable
 from typing import Any
@@ -31,7 +33,7 @@ _PROTS = {"r": "PROT_READ", "w": "PROT_WRITE", "x": "PROT_EXEC"}
 
 @attrs.frozen
 class Action:
-    """Who does a step, and the statement; `fd` is the variable that it sets first."""
+    """Who does a step, and the statement."""
 
     who: str
     statement: str
@@ -43,6 +45,8 @@ class Translation:
     def __init__(self) -> None:
         self._slots: dict[str, int] = {}
         self._ram: dict[str, int] = {}
+        self.vfio: dict[int, str] = {}
+        """Windows by the descriptors of their VFIO devices; children inherit them."""
 
     def action(self, op: Op) -> Action:
         """The C statement for one operation."""
@@ -94,10 +98,18 @@ def _open(_t: Translation, op: ops.Open) -> str:
     return f"fd[{op.fd}] = {call}"
 
 
-def _mmap(_t: Translation, op: ops.Mmap) -> str:
+def _mmap(t: Translation, op: ops.Mmap) -> str:
     off = f"pfn({op.window}, {op.off})" if op.window else str(op.off)
+    if op.fd in t.vfio:
+        off = f"vfio_page(fd[{op.fd}], {t.vfio[op.fd]}, {op.off})"
     share = "MAP_SHARED" if op.shared else "MAP_PRIVATE"
     return f"map(fd[{op.fd}], {op.at}, {op.pages}, {off}, {_prot(op.prot)}, {share})"
+
+
+def _vfio_open(t: Translation, op: ops.VfioOpen) -> str:
+    container, group, device = op.fds
+    t.vfio[device] = op.window
+    return f"open_vfio({op.window}, &fd[{container}], &fd[{group}], &fd[{device}])"
 
 
 def _anon(_t: Translation, op: ops.AnonOver) -> str:
@@ -132,10 +144,11 @@ def _fail(_t: Translation, op: ops.Fail) -> str:
     # The lab knows which calls count and what a function returns that gives a pointer.
     line = Translator([], Regions(), "").command(neutral(op), op.p).lines[0]
     _, _, _, symbol, *numbers = line.split()
-    nth, value, at, match = map(int, numbers)
+    nth, value, _, match = map(int, numbers)
     signed = value - (1 << 64) if value >> 63 else value
-    arguments = f"{nth}, (__u64){signed}, {at:#x}, {match}"
-    return f'lab_ask(lab, PFNLAB_FAIL, "{symbol}", (const __u64[8]){{ {arguments} }}, NULL)'
+    returned = f"-{errno.errorcode[-signed]}" if -signed in errno.errorcode else str(signed)
+    kind = next(n for n, v in module_numbers().items() if v == match and "_MATCH_" in n)
+    return f'lab_fail("{symbol}", {nth}, {returned}, {op.vma_at or 0}, {kind})'
 
 
 def _remap(_t: Translation, op: ops.Remap) -> str:
@@ -185,6 +198,8 @@ _CALLS: dict[type[Op], Callable[[Translation, Any], str]] = {
     ops.DriverUnbind: lambda _t, op: f'driver_does({op.window}, "unbind")',
     ops.SetMtrr: lambda _t, op: f'write_file("/proc/mtrr", {quoted(op.text)})',
     ops.Sysctl: lambda _t, op: f'write_file("/proc/sys/{op.name}", {quoted(op.value)})',
+    ops.VfioOpen: _vfio_open,
+    ops.VfioMemory: lambda _t, op: f"vfio_memory(fd[{op.fd}], {'true' if op.on else 'false'})",
     ops.Fail: _fail,
     ops.Unfail: lambda _t, _op: "lab_fired()",
 }
@@ -204,6 +219,7 @@ def quoted(text: str) -> str:
     return f'"{"".join(out)}"'
 
 
+@functools.cache
 def module_numbers() -> dict[str, int]:
     """Names and numbers of the driver module's interface, from its header."""
     text = (MODULE_SOURCES / "pfnlab.h").read_text()

@@ -73,11 +73,15 @@ def compile_program(text: str, name: str) -> bytes:
 def trials(kernel: Kernel, programs: Mapping[str, tuple[Reproducer, bytes]]) -> Iterator[Trial]:
     """Run programs on one kernel, in one guest that is restored before each.
 
+    Those that use VFIO have a guest of their own, with an IOMMU.
+
     Raises GuestError: the guest cannot be prepared or does not boot.
     """
-    binaries = {name: binary for name, (_, binary) in programs.items()}
-    for done in execute(boot_files(kernel), binaries):
-        yield judge(done, programs[done.name][0], kernel.series)
+    for vfio in (False, True):
+        chosen = {n: binary for n, (repro, binary) in programs.items() if repro.needs_vfio is vfio}
+        if chosen:
+            for done in execute(boot_files(kernel, vfio=vfio), chosen):
+                yield judge(done, programs[done.name][0], kernel.series)
 
 
 def judge(done: Execution, repro: Reproducer, kernel: str) -> Trial:
