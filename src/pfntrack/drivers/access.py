@@ -40,7 +40,7 @@ def access_remote_vm(step: Step, mm: Mm, page: int) -> Result:
 def generic_access_phys(step: Step, run: pagetable.PteRun) -> Result:
     """Map the physical page for a moment, with the entry's own type, and read it."""
     if run.pfn is None:
-        if step.quirks.access_warns:
+        if step.quirks.access_warns_on_copy:
             step.note("ioremap_prot", "the page is a copy, which is RAM: refused")
             step.warn_once("__ioremap_caller", "ioremap.c", "__ioremap_caller", "ioremap_prot")
         return _EIO
