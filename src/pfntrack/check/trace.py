@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import attrs
 
 from pfntrack.check.normal import normal
@@ -64,14 +66,23 @@ def scenario(setting: Setting, example: Counterexample, tables: Tables | None = 
     steps = [*setting.opens, *program(setting, example.moves, tables)]
     if not breaks(_scenario(release, name, steps), release, name):
         raise ModelError(f"the counterexample for {name} cannot be repeated")
+    steps = shrunk(
+        steps,
+        lambda fewer: breaks(_scenario(release, name, fewer), release, name, replaces=replaces),
+    )
+    return _scenario(release, name, renumbered(steps))
+
+
+def shrunk(steps: list[Op], holds: Callable[[list[Op]], bool]) -> list[Op]:
+    """`steps` without those that can be left out, one after the other."""
     at = 0
     while at < len(steps):
         fewer = steps[:at] + steps[at + 1 :]
-        if fewer and breaks(_scenario(release, name, fewer), release, name, replaces=replaces):
+        if fewer and holds(fewer):
             steps = fewer
         else:
             at += 1
-    return _scenario(release, name, _renumbered(steps))
+    return steps
 
 
 def breaks(tried: Scenario, release: Release, name: str, *, replaces: bool = True) -> bool:
@@ -99,7 +110,7 @@ def _replacing(before: State, step: StepRun) -> bool:
     )
 
 
-def _renumbered(steps: list[Op]) -> list[Op]:
+def renumbered(steps: list[Op]) -> list[Op]:
     """Descriptors counted from 0 in the order in which they are opened."""
     opened = [op.fd for op in steps if isinstance(op, ops.Open)]
     return [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from pfntrack.check.run import run_scenario
+from pfntrack.cli import explore
 from pfntrack.cli.common import (
     add_html,
     add_json,
@@ -14,6 +15,7 @@ from pfntrack.cli.common import (
     write_html,
     write_json,
 )
+from pfntrack.errors import InputFormatError
 from pfntrack.report.json_run import comparison_json
 from pfntrack.report.text import comparison_text, first_difference
 
@@ -24,25 +26,42 @@ observer would see of each, step by step: result, reservations, tracked
 mappings, page-table entries, log. The first step at which they differ is
 marked and explained.
 
-Exit code 1 if they differ, or if a property broke somewhere.
+With --explore the program is searched for: breadth-first over all programs
+within bounds, so the first that shows a difference is the shortest.
+
+Exit code 1 if they differ, or if a property broke somewhere; with --explore 0
+if nothing differs within the bounds, 3 if the search was not completed.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
-    add_scenario(parser, nargs="+")
+    add_scenario(parser, nargs="*")
     parser.add_argument(
         "--with",
         dest="releases",
         metavar="LIST",
         help="releases or designs, separated by commas (default: all releases)",
     )
+    parser.add_argument(
+        "--explore",
+        nargs=2,
+        metavar=("A", "B"),
+        help="search for the shortest program on which these two releases or designs differ",
+    )
+    explore.add_arguments(parser)
     add_json(parser)
     add_html(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Do it."""
+    if args.explore:
+        if args.scenario or args.releases or args.html:
+            raise InputFormatError("--explore takes two models, and neither scenarios nor a page")
+        return explore.run(args)
+    if not args.scenario:
+        raise InputFormatError("name a scenario, or --explore two models")
     chosen = releases(args.releases)
     compared = [
         [run_scenario(scenario, release) for release in chosen]

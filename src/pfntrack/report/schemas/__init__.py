@@ -14,6 +14,7 @@ NAMES = (
     "repro",
     "check",
     "bugs",
+    "difference",
     "triage",
     "audit",
     "audit-place",
@@ -25,6 +26,7 @@ _PARTS = {
     "run": ("state",),
     "comparison": ("state", "run"),
     "check": ("state", "run"),
+    "difference": ("state", "run", "comparison"),
     "conformance": ("state", "run"),
 }
 
