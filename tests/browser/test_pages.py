@@ -231,6 +231,22 @@ def test_without_script(browser: Browser, make: Make) -> None:
         browser.scripts(on=True)
 
 
+def test_print(browser: Browser, make: Make) -> None:
+    """On paper there are all sides and whole lists, and nothing to press."""
+    browser.size(794)
+    browser.open(make(COMPARE))
+    media = {"media": "print", "features": []}
+    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    try:
+        assert not browser.one(".controls").is_displayed()
+        assert [card.is_displayed() for card in browser.all(".card")] == [True] * 3
+        cut = "[...document.querySelectorAll('.log, .block ul, .program')]"
+        assert not browser.run(f"{cut}.filter((e) => e.scrollHeight > e.clientHeight + 1).length")
+        assert browser.run("document.documentElement.scrollWidth") <= 794
+    finally:
+        browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
 def test_sparse_ranges_do_not_overlap(browser: Browser, tmp_path: Path) -> None:
     """Low memory beside a BAR at 4 GiB on a phone: no two labels of a row touch."""
     text = (

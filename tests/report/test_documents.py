@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from audit.build import SNAPSHOTS
+from pfntrack.check.run import run_scenario
 from pfntrack.cli import main
 from pfntrack.errors import InputFormatError
+from pfntrack.releases import release_for
 from pfntrack.report.html import merged, page, read
 from pfntrack.report.html.strings import embedded, visible
+from pfntrack.report.json_run import run_json
+from pfntrack.report.schemas import schema
+from pfntrack.scenario import find
+
+TRACES = Path(__file__).parents[1] / "conform" / "traces"
 
 
 def document(capsys: pytest.CaptureFixture[str], line: str) -> Any:
@@ -135,6 +144,44 @@ def test_a_binary_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     path.write_bytes(b'{"a": "\xff"}')
     assert main(["report", str(path), "-o", str(tmp_path / "x.html")]) == 2
     assert "byte 7: expected JSON in UTF-8" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "run ram-wc --release 6.12 --json",
+        "compare truncate-middle split-head-first --with 6.12,7.3 --json",
+        "check --preset quick --bounds 1,2,2,1,2 --ops map,munmap --no-output --quiet --json",
+        f"audit --snapshot {SNAPSHOTS / '7.3-wc-bar'} --json",
+        f"conform --traces {TRACES / '7.3' / 'zap-twice.json'} --json",
+    ],
+    ids=lambda line: line.split()[0],
+)
+def test_round_trip(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What --json prints makes a page that refers to nothing outside itself."""
+    made = page(read(json.dumps(document(capsys, line)), "in.json"))
+    assert len(made) < 1 << 20
+    assert re.findall(r"https?://[^\"]*", made) == ["http://www.w3.org/2000/svg"]
+    assert not re.findall(r"<(?:link|img|iframe|base|object)\b", made)
+    assert "connect-src" not in made
+    assert "default-src &#39;none&#39;" in made
+
+
+def test_conform_of_a_live_kernel_keeps_its_schema() -> None:
+    """Runs that disagree are part of the published form."""
+    model = run_json(run_scenario(find("map-and-unmap"), release_for("6.12")))
+    kernel = model | {"source": "kernel", "release": "6.12.1-test"}
+    report = {
+        "modelled_as": "6.12", "scenarios": 1, "scenarios_agree": 0, "steps": 3, "steps_agree": 2,
+        "disagreements": [], "not_comparable": [], "skipped": {"a": "b"}, "lost": {},
+        "explained_by": {"map-and-unmap": []},
+        "comparisons": [
+            {"scenario": "map-and-unmap", "first_difference": 2, "runs": [model, kernel]}
+        ],
+    }  # fmt: skip
+    body = {"schema": "pfntrack.conformance/1", "kernels": {"6.12": report}, "limits": []}
+    jsonschema.Draft202012Validator(schema("conformance")).validate(body)
+    assert "map-and-unmap on 6.12" in page(read(json.dumps(body), "in.json"))
 
 
 def test_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
