@@ -14,12 +14,14 @@ from typing import Any
 import pytest
 
 from audit.build import codes, only
-from audit.guests import DEVICES, Holey, Observed, observe, rows_of
-from pfntrack.audit import checks_mapping
+from audit.guests import DEVICES, LIST, STEPS, Holey, Observed, Player, observe, rows_of
+from audit.inside import RoomyGuest, files_with_python
+from pfntrack.audit import checks_mapping, report_json
 from pfntrack.audit.checks import Audit, audit
 from pfntrack.audit.memory import program
 from pfntrack.audit.memory.collect import MemoryCollector
 from pfntrack.errors import GuestError, InputFormatError
+from pfntrack.lab.kernels import find
 from pfntrack.lab.qemu import require_tools
 from pfntrack.lab.regions import PAGE_SIZE
 from pfntrack.pat.cachemode import CacheMode
@@ -290,3 +292,29 @@ def test_a_dump_that_was_cut_off_is_one_line_of_error_or_a_report(
         except InputFormatError as error:
             assert "\n" not in str(error)
             assert str(cut) in str(error)
+
+
+@every_kernel
+def test_a_kernel_read_from_inside_is_the_one_seen_from_outside(
+    kernel: str, tmp_path: Path
+) -> None:
+    """`audit --live` in the guest, through /proc/kcore, against QEMU's view and the list."""
+    dumped = guest(kernel).dump
+    booted = RoomyGuest(files_with_python(find(kernel), dumped, tmp_path))
+    with booted:
+        player = Player(booted)
+        for op in STEPS:
+            player.play(op)
+        inside = booted.audit_live(240)
+        outside = MemoryCollector(partial(program.open_qemu, booted.outside)).collect()
+        listed = booted.text(LIST)
+    assert inside["input"]["name"] == "/proc/kcore"
+    assert inside["input"]["types"] == "/sys/kernel/btf/vmlinux"
+    assert (inside["missing"], inside["unstable"]) == ([], [])
+    assert Counter(
+        (row["start"], row["end"], row["type"]) for row in inside["reservations"]
+    ) == rows_of(listed)
+    seen = report_json.as_json(audit(outside))
+    for part in ("kernel", "reservations", "mappings", "contexts", "kernel_mappings", "findings"):
+        assert inside[part] == seen[part], part
+    assert len(inside["mappings"]) >= 8

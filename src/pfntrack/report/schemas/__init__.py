@@ -15,6 +15,7 @@ NAMES = (
     "check",
     "bugs",
     "difference",
+    "study",
     "triage",
     "audit",
     "audit-place",
