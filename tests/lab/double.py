@@ -45,6 +45,7 @@ class ModelPlayer:
     release: Release
     setting: Setting
     played: int = 0
+    cpu_seconds: float = 0.0
     _phys: Physical | None = None
 
     def fresh(self) -> None:

@@ -103,7 +103,7 @@ class Search:
         self._covered: set[Branch] = set()
         self._begun = self._done = self._corpus.progress(campaign.seed)
         self._next = self._begun.programs
-        self._restores = 0
+        self._cpu_seconds = 0.0
         self._started = self._told = time.monotonic()
         self.stop = threading.Event()
 
@@ -138,9 +138,10 @@ class Search:
         maker.extend(len(walk.done) + rng.choice(_LENGTHS))
         return walk
 
-    def account(self, number: int, walk: Walk) -> None:
-        """A program was played and agreed."""
+    def account(self, number: int, walk: Walk, cpu_seconds: float) -> None:
+        """A program was played and agreed, in so much of the guest's CPU time."""
         with self._lock:
+            self._cpu_seconds += cpu_seconds
             if walk.seen - self._covered:
                 self._covered |= walk.seen
                 self._kept.append(tuple(walk.steps))
@@ -158,11 +159,12 @@ class Search:
         new = self._done.steps - self._begun.steps
         seconds = max(time.monotonic() - self._started, 0.001)
         resumed = f" ({self._begun.steps} of them earlier)" if self._begun.steps else ""
+        cpu = f" ({new / self._cpu_seconds:.0f} of guest CPU)" if self._cpu_seconds else ""
         return (
             f"{self.campaign.kernel.series}, seed {self.campaign.seed}: {self._done.steps} steps"
             f"{resumed} in {self._done.programs - self._begun.programs} programs, "
-            f"{new / seconds:.0f} steps per second, {len(self._covered)} branches of the model, "
-            f"{len(self._kept)} programs kept"
+            f"{new / seconds:.0f} steps per second{cpu}, "
+            f"{len(self._covered)} branches of the model, {len(self._kept)} programs kept"
         )
 
 
@@ -185,42 +187,66 @@ def compare(player: Player, release: Release, walk: Walk) -> Disagreement | None
     return None
 
 
+@attrs.define(slots=True)
+class Ground:
+    """From what state the next program begins.
+
+    A guest is made fresh only where a program has left something behind, or
+    stopped in the middle; pages that were written to are no harm.
+    """
+
+    player: Player
+    _start: World | None = None
+
+    def ready(self) -> World:
+        """The state in which the guest is."""
+        if self._start is None:
+            self.player.fresh()
+            self._start = self.player.setting.start
+        return self._start
+
+    def played(self, walk: Walk, found: Disagreement | None) -> None:
+        """A program was played from there."""
+        fresh = self.player.setting.start
+        left = attrs.evolve(walk.world.phys, written=fresh.phys.written)
+        clean = found is None and not walk.world.processes and left == fresh.phys
+        self._start = attrs.evolve(fresh, phys=walk.world.phys) if clean else None
+
+
 def work(search: Search, player: Player) -> Disagreement | None:
     """One worker: programs until there are enough, or one disagrees."""
     release = search.campaign.release
     search.cover(player)
-    player.fresh()
-    start = player.setting.start
+    ground = Ground(player)
     for number in search.programs():
-        walk = search.make(number, player, start)
-        if found := compare(player, release, walk):
+        before = player.cpu_seconds
+        walk = search.make(number, player, ground.ready())
+        found = compare(player, release, walk)
+        ground.played(walk, found)
+        if found:
             # What an earlier program left behind must not be part of it.
             player.fresh()
             again = follow(player.setting.kernel(release), player.setting.start, found.steps)
             same = compare(player, release, again) if again is not None else None
             return same or attrs.evolve(found, once=True)
-        search.account(number, walk)
-        left = attrs.evolve(walk.world.phys, written=player.setting.start.phys.written)
-        if left == player.setting.start.phys:
-            start = attrs.evolve(player.setting.start, phys=walk.world.phys)
-        else:
-            player.fresh()
-            start = player.setting.start
+        search.account(number, walk, player.cpu_seconds - before)
     return None
 
 
 def reduce(player: Player, release: Release, found: Disagreement) -> Disagreement:
     """The shortest program that shows a difference of the same kind."""
     best = found
+    ground = Ground(player)
 
     def fails(steps: Sequence[Op]) -> int | None:
         nonlocal best
-        walk = follow(player.setting.kernel(release), player.setting.start, steps)
+        walk = follow(player.setting.kernel(release), ground.ready(), steps)
         if walk is None:
             return None
-        player.fresh()
+        walk.end()
         shown = compare(player, release, walk)
-        if shown is None or shown.kind != found.kind:
+        ground.played(walk, shown)
+        if shown is None or shown.kind != found.kind or len(shown.steps) > len(steps):
             return None
         best = shown
         return len(shown.steps)

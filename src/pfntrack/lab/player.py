@@ -21,6 +21,10 @@ class Player(Protocol):
     def setting(self) -> Setting:
         """In what state programs begin."""
 
+    @property
+    def cpu_seconds(self) -> float:
+        """CPU time of the guest so far."""
+
     def fresh(self) -> None:
         """Back to the state after boot."""
 
@@ -58,6 +62,11 @@ class GuestPlayer:
         """In what state programs begin."""
         assert self._setting is not None  # noqa: S101 - there is one after __enter__
         return self._setting
+
+    @property
+    def cpu_seconds(self) -> float:
+        """CPU time of the guest so far; it starts anew with another guest."""
+        return self._guest.cpu_seconds if self._guest else 0.0
 
     def fresh(self) -> None:
         """Back to the state after boot."""
