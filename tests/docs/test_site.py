@@ -61,11 +61,11 @@ def test_every_design_has_a_page(staged: Path, name: str) -> None:
 def test_pictures_are_drawn(staged: Path) -> None:
     """Each picture asked for is a page of its own, and nothing meant for tests is left."""
     wanted = 0
-    for path in (ROOT / "docs" / "story").glob("*.md"):
-        text = (staged / "story" / path.name).read_text(encoding="utf-8")
+    for path in (ROOT / "docs").rglob("*.md"):
+        text = (staged / path.relative_to(ROOT / "docs")).read_text(encoding="utf-8")
         assert "<!--" not in text
         wanted += path.read_text(encoding="utf-8").count("<!-- picture: ")
-        for place in re.findall(r'<iframe src="\.\./([^"]+)"', text):
+        for place in re.findall(r'<iframe src="(?:\.\./)*([^"]+)"', text):
             assert "</html>" in (staged / "_extra" / place).read_text(encoding="utf-8")
     assert len(list((staged / "_extra" / "pictures").iterdir())) == wanted > 3
 
