@@ -13,6 +13,7 @@ from pfntrack.mm.ops import Op
 from pfntrack.pat.events import Call, Note
 from pfntrack.pat.ram import PAGE_SHIFT
 from pfntrack.releases import Kernel, World
+from pfntrack.releases.calls import span
 
 WINDOW = "H"
 """The window that programs of the search map."""
@@ -85,8 +86,21 @@ class Walk:
             return bool(kinds) and kinds[0].mapping not in self.disordered
         if isinstance(op, ops.Ioremap):
             return all(held.key != op.id for held in self.world.phys.ioremaps)
+        if isinstance(op, ops.Fail | ops.Unfail):
+            return self._disarmable(op)
+        if isinstance(op, ops.Release):
+            # The kernel's complaint about one that is not held is not modelled.
+            held = span(self.kernel.machine, op.window, op.off, op.pages)
+            return any((each.start, each.end) == held for each in self.world.phys.claims)
         # Claiming pages zaps the mappings of /dev/mem and sysfs.
         return not (isinstance(op, ops.Request) and self.disordered)
+
+    def _disarmable(self, op: ops.Fail | ops.Unfail) -> bool:
+        """The module keeps one failure at a time, whoever disarms it."""
+        armed = {failure.task for failure in self.world.failures}
+        if isinstance(op, ops.Fail):
+            return not armed
+        return armed <= {self.world.process(op.p).task.comm}
 
     def _claimed(self, done: Done) -> bool:
         """Does the model claim to know what happens? Not what foreign memory holds."""
