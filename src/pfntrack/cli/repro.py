@@ -10,13 +10,12 @@ from pathlib import Path
 import attrs
 
 from pfntrack.check.properties import PROPERTIES
-from pfntrack.cli.common import add_json, write_json, write_text
+from pfntrack.cli.common import add_json, add_model, chosen, write_json, write_text
 from pfntrack.errors import GuestError, InputFormatError
 from pfntrack.lab.apt import progress
 from pfntrack.lab.kernels import find as find_kernel
 from pfntrack.lab.qemu import require_tools
-from pfntrack.releases import release_for
-from pfntrack.repro import CannotReproduceError, Reproducer, plan, source
+from pfntrack.repro import CannotReproduceError, NothingBreaksError, Reproducer, plan, source
 from pfntrack.repro.mail import mail
 from pfntrack.repro.report import repro_json, trial_lines
 from pfntrack.repro.trial import BAIL, FAIL, LOST, SKIP, Trial, compile_program, trials
@@ -32,7 +31,7 @@ the log, a page mapped with two types, a refusal, another type than asked. It
 prints KTAP and builds with gcc -static. What only a driver can do asks the
 lab's module, and the head of the file says so.
 
-Without --release, the release is the one for which the scenario claims a
+Without --release or --design, the release is the one for which the scenario claims a
 violation, or else the newest before 7.3 on which something breaks. What 7.3
 breaks as well is checked only if there is nothing else, or with --property.
 
@@ -60,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SCENARIO",
         help="a .pfn file, or the name of a scenario of the library",
     )
-    parser.add_argument("--release", metavar="R", help="kernel release on which something breaks")
+    add_model(parser)
     parser.add_argument(
         "--property",
         dest="properties",
@@ -96,6 +95,10 @@ def run(args: argparse.Namespace) -> int:
             programs.append(_program(name, args))
         except CannotReproduceError as error:
             print(f"pfntrack: skipped: {error}", file=sys.stderr)
+        except NothingBreaksError as error:
+            if len(args.scenarios) == 1:
+                raise
+            print(f"pfntrack: skipped: {error}", file=sys.stderr)
     if not programs:
         return SKIPPED
     _write(programs, args)
@@ -113,7 +116,7 @@ class _SkippedError(Exception):
 
 
 def _program(name: str, args: argparse.Namespace) -> Program:
-    release = release_for(args.release) if args.release else None
+    release = chosen(args) if args.release or args.design else None
     repro = plan(find(name), release, _wanted(args.properties))
     one = args.output is not None and not _is_folder(args)
     file = args.output.name if one else repro.scenario.name

@@ -62,7 +62,7 @@ def _lines(repro: Reproducer, file: str, tried: Sequence[Trial]) -> Iterator[str
     known = list(_known(repro))
     if known:
         yield from ["", "Known", "-----", *known]
-    yield from ["", "-- ", *_wrapped(f"Made with: pfntrack repro --release {repro.release.name}")]
+    yield from ["", "-- ", *_wrapped(f"Made with: {told.command()}")]
 
 
 _SUBJECTS = {

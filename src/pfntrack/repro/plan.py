@@ -6,11 +6,12 @@ import attrs
 
 from pfntrack.check.properties import PROPERTIES
 from pfntrack.check.run import Run, run_scenario
+from pfntrack.designs import DESIGNS
 from pfntrack.errors import InputFormatError, PfntrackError
 from pfntrack.mm import ops
 from pfntrack.releases import HISTORIC, RELEASES, Release, release_with
 from pfntrack.repro.checks import Check
-from pfntrack.repro.choose import choose
+from pfntrack.repro.choose import choose, innocent
 from pfntrack.repro.files import in_tree
 from pfntrack.scenario import Expect, ExpectProperty, Scenario, Step
 from pfntrack.scenario.evaluate import applies
@@ -24,6 +25,10 @@ class CannotReproduceError(PfntrackError):
     """No program can show this: the text says what stands against it."""
 
 
+class NothingBreaksError(InputFormatError):
+    """There is nothing to reproduce."""
+
+
 @attrs.frozen
 class Reproducer:
     """A scenario as it will be performed, and what is checked.
@@ -31,7 +36,8 @@ class Reproducer:
     `bad` is the run on the release where the properties break, `good` the run
     that says what to expect. `verdicts` are those of the model: release and
     the checks that fail there. `open_too` are violations left unchecked
-    because the newest release has them as well.
+    because the newest release has them as well. On the releases `innocent` a
+    check fails without a violation.
     """
 
     scenario: Scenario
@@ -43,6 +49,7 @@ class Reproducer:
     open_too: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
     firm: tuple[bool, ...] = ()
+    innocent: tuple[str, ...] = ()
 
     def failing(self, name: str) -> tuple[Check, ...]:
         """The checks that fail on a modelled release."""
@@ -70,7 +77,8 @@ def plan(
 ) -> Reproducer:
     """Choose release, files and checks.
 
-    Raises InputFormatError: nothing breaks there, so there is nothing to show.
+    Raises NothingBreaksError: there is nothing to show.
+    Raises InputFormatError: a property that was asked for does not break there.
     Raises CannotReproduceError: no program in a guest or on a machine can do it.
     """
     release = release or _claimed_release(scenario)
@@ -81,7 +89,7 @@ def plan(
     program = in_tree(_with_exits(_shown(scenario)), tuple(RELEASES.values()))
     bad = run_scenario(program, release)
     if not bad.broken:
-        raise InputFormatError(
+        raise NothingBreaksError(
             f"{scenario.name}: no property breaks under {release.name}, nothing to reproduce"
         )
     runs = {each.name: (each, run_scenario(program, each)) for each in everyone}
@@ -113,6 +121,11 @@ def plan(
         tuple(name for name in PROPERTIES if name in also - wanted),
         tuple(unseen),
         _firm(recorded),
+        tuple(
+            name
+            for name, (_, run) in runs.items()
+            if name in RELEASES and any(innocent(check, run) for check in checks)
+        ),
     )
 
 
@@ -189,6 +202,9 @@ def _claimed_release(scenario: Scenario) -> Release:
     for release in order:
         if any(each.on for each in _broken_claims(scenario)) and _claims(scenario, release):
             return release
+    named = [on for claim in _broken_claims(scenario) for on in claim.on if on in DESIGNS]
+    if named:
+        return release_with(named[0])
     for release in (*newest_first[1:], newest_first[0]):
         if run_scenario(scenario, release).broken:
             return release

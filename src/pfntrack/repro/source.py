@@ -103,7 +103,7 @@ def _header(repro: Reproducer, name: str) -> str:
         "Ranges are page ranges without their end: [0,2) is pages 0 and 1. Virtual pages are "
         "counted from ARENA, physical pages from the start of the window."
     )
-    lines += ["", f"Made by pfntrack {__version__}: pfntrack repro --release {repro.release.name}"]
+    lines += ["", f"Made by pfntrack {__version__}: {told.command()}"]
     comment = "\n".join(f" * {line}".rstrip() for line in lines)
     return f"// SPDX-License-Identifier: GPL-2.0-only OR MIT\n/*\n{comment}\n */"
 

@@ -8,8 +8,8 @@ import attrs
 
 from pfntrack.check.properties import PROPERTIES
 from pfntrack.check.run import Run, StepRun
-from pfntrack.releases import RELEASES
-from pfntrack.repro.checks import place_of
+from pfntrack.releases import HISTORIC, RELEASES
+from pfntrack.repro.checks import Check, place_of
 from pfntrack.repro.files import used_pages
 from pfntrack.repro.plan import NEWEST, Reproducer
 from pfntrack.scenario.evaluate import result_word
@@ -40,29 +40,52 @@ class Told:
 
     def affected(self) -> str:
         """On which kernels the program fails, as the model computes it."""
-        verdicts = self.repro.verdicts
-        fails = {release.name for release, checks in verdicts if checks}
-        recorded = [name for name in RELEASES if name in fails]
-        others = [release.name for release, _ in verdicts if release.name not in RELEASES]
-        passes = [name for name in RELEASES if name not in fails]
-        text = f"Fails on {', '.join(recorded) or 'none'}; passes on {', '.join(passes) or 'none'}"
-        older = [name for name in others if name in fails]
-        if others:
-            text += (
-                f" (of those known from their source only, fails on {', '.join(older) or 'none'})"
-            )
-        return text + ": computed by the model, for each of these kernels, from these steps."
+        recorded = [
+            name for release, _ in self.repro.verdicts if (name := release.name) in RELEASES
+        ]
+        others = [
+            name for release, _ in self.repro.verdicts if (name := release.name) not in RELEASES
+        ]
+        passes = [name for name in recorded if not self.repro.failing(name)]
+        older = self._failing(others)
+        text = (
+            f"Fails on {self._failing(recorded)}; passes on {', '.join(passes) or 'none'} "
+            f"(of those known from their source only, fails on {older}): computed by the "
+            "model, for each of these kernels, from these steps."
+        )
+        if self.repro.innocent:
+            where = ", ".join(self.repro.innocent)
+            text += f" That it fails on {where} is no fault there: the steps do something else."
+        return text
+
+    def _failing(self, names: list[str]) -> str:
+        """Those that fail, with the tests if these are not all."""
+        found = []
+        for name in names:
+            failing = self.repro.failing(name)
+            if failing == self.repro.checks:
+                found.append(name)
+            elif failing:
+                found.append(f"{name} ({self._tests(failing)})")
+        return ", ".join(found) or "none"
+
+    def _tests(self, checks: tuple[Check, ...]) -> str:
+        numbers = [str(n) for n, check in enumerate(self.repro.checks, 1) if check in checks]
+        return f"test{'' if len(numbers) == 1 else 's'} {', '.join(numbers)}"
 
     def newest(self) -> str:
         """What is to be said if the newest release shows it as well."""
         failing = self.repro.failing(NEWEST)
-        if not failing:
+        if not failing or self.repro.release.name == NEWEST:
             return ""
-        numbers = [str(n) for n, c in enumerate(self.repro.checks, 1) if c in failing]
-        which = (
-            f"test {numbers[0]} fails" if len(numbers) == 1 else f"tests {', '.join(numbers)} fail"
-        )
-        return f"Known on {NEWEST}: {which} there, too."
+        verb = "fails" if len(failing) == 1 else "fail"
+        return f"Known on {NEWEST}: {self._tests(failing)} {verb} there, too."
+
+    def command(self) -> str:
+        """How the program was made."""
+        name = self.repro.release.name
+        option = "--release" if name in RELEASES or name in HISTORIC else "--design"
+        return f"pfntrack repro {option} {name}"
 
     def windows(self) -> list[str]:
         """Where the windows are, and how to name others."""
