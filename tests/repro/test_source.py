@@ -19,6 +19,7 @@ from pfntrack.repro.mail import mail
 from pfntrack.repro.pieces import names_in, needed, pieces
 from pfntrack.repro.source import needs_module
 from pfntrack.repro.steps import module_numbers, quoted
+from pfntrack.repro.trial import FAIL, Trial
 from pfntrack.scenario import find, library, parse
 
 EXPECTED = Path(__file__).parent / "expected"
@@ -209,6 +210,22 @@ def test_mail_to_the_letter(name: str) -> None:
     if os.environ.get("PFNTRACK_GOLDEN") == "update":
         path.write_text(text, encoding="utf-8")
     assert path.read_text(encoding="utf-8") == text
+
+
+def test_mail_has_what_was_measured() -> None:
+    """Kernels on which the program ran, and what failed there; narrow as all the rest."""
+    repro = plan(find("split-head-first"))
+    said = (
+        "KTAP version 1\n1..2\nok 1 a\nnot ok 2 step 4: A unmaps [1,2): nothing reserved "
+        "inside H[0,2), which nothing maps\n#   reserved H[0,1) uncached-minus\n# Totals\n"
+    )
+    trial = Trial("s", "6.12", "6.12.117-cloud", FAIL, (2,), (1, 2), "", said)
+    text = mail(repro, "s.c", [trial])
+    assert "Kernel:     6.12.117-cloud\n" in text
+    assert "- 6.12.117-cloud: fails in test 2 (run)\n    not ok 2 step 4" in text
+    assert "    #   reserved H[0,1) uncached-minus\n" in text
+    assert "Totals" not in text
+    assert max(map(len, text.splitlines())) <= 75
 
 
 def test_mail_is_narrow() -> None:

@@ -56,6 +56,8 @@ def _lines(repro: Reproducer, file: str, tried: Sequence[Trial]) -> Iterator[str
     yield from ["", "Kernels", "-------"]
     for trial in tried:
         yield from _wrapped(_measured(trial), "- ", "  ")
+        for line in _failures(trial):
+            yield from _wrapped(line, "    ", "      ")
     yield from _wrapped(told.affected())
     if told.newest():
         yield from _wrapped(told.newest())
@@ -100,6 +102,15 @@ def _measured(trial: Trial) -> str:
     numbers = ", ".join(map(str, trial.failed))
     words = {FAIL: f"fails in test {numbers}", PASS: "passes"}
     return f"{trial.release}: {words.get(trial.status, trial.status)} (run)"
+
+
+def _failures(trial: Trial) -> Iterator[str]:
+    """The tests that failed, and what the program found there instead."""
+    failed = False
+    for line in trial.output.splitlines():
+        failed = line.startswith("not ok") or (failed and line.startswith("#   "))
+        if failed:
+            yield line
 
 
 def _log(repro: Reproducer) -> Iterator[str]:
