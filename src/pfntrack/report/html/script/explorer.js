@@ -237,14 +237,10 @@ class Explorer {
     this.root.replaceChildren(
       defs(),
       picker || "",
-      this.cases.length > 1 || story.about || story.tags.length
-        ? h(
-            "div",
-            { class: "story" },
-            this.cases.length > 1 ? h("h2", null, own(story.name)) : "",
-            story.about ? h("p", { class: "about" }, own(story.about)) : "",
-          )
-        : "",
+      this.cases.length > 1
+        ? h("h2", null, own(story.name))
+        : h("h2", { class: "unseen" }, "step by step"),
+      story.about ? h("p", { class: "about" }, own(story.about)) : "",
       h(
         "div",
         { class: "bar-top" },
