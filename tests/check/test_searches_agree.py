@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
-from pfntrack.check import plain
+from pfntrack.check import filling, plain
 from pfntrack.check.bounds import GROUPS, Bounds, parse_bounds
 from pfntrack.check.explore import Search, explore
 from pfntrack.check.setting import Setting
@@ -108,3 +109,28 @@ def test_stops_when_all_that_was_asked_for_broke() -> None:
     assert found.verdicts == {"I2": 2}
     assert not found.complete
     assert found.why == "all that was asked for broke"
+
+
+def test_hashes_of_states() -> None:
+    """A search that keeps hashes only finds the same, and says that it may have missed states."""
+    setting = Setting(RELEASES["6.12"], bounds("3,1,1,1,3"), ("map", "zap", "munmap", "fork"))
+    whole, hashed = Search(setting), Search(setting, hashed=True)
+    one, other = whole.run(until=frozenset()), hashed.run(until=frozenset())
+    assert one.missed == 0
+    assert other.missed == one.states * (one.states - 1) / 2**64
+    assert attrs.evolve(other, missed=0.0) == one
+    assert hashed.states.keys.nbytes * 2 == whole.states.keys.nbytes
+
+
+def test_helpers_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Evaluations in helping processes give the same tables, in the same order."""
+    monkeypatch.setattr(filling, "MANY", 1)
+    monkeypatch.setattr(filling, "PORTION", 4)
+    setting = Setting(RELEASES["7.3"], bounds("2,2,1,2,2"), ("map", "zap", "munmap", "fork"))
+    one, three = Search(setting, workers=1), Search(setting, workers=3)
+    assert one.run(until=frozenset()) == three.run(until=frozenset())
+    assert one.filling.tables.spaces.values == three.filling.tables.spaces.values
+    assert one.filling.tables.physes.values == three.filling.tables.physes.values
+    used = one.filling.store.used
+    assert used == three.filling.store.used
+    assert (one.filling.store.outcomes[:used] == three.filling.store.outcomes[:used]).all()

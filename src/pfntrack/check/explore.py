@@ -199,6 +199,7 @@ class Search:
             },
             coverage=coverage(setting.ordered, groups, progress.tried, progress.effective),
             why=why,
+            missed=self.states.missed,
             settled=frozenset(progress.found),
             cost=Cost(
                 self.filling.tables.evaluations,

@@ -37,7 +37,8 @@ class Found:
     `transitions` stay within the bounds, `cut` are those that would leave
     them. A `complete` search has seen every state within its bounds; `why`
     says what kept another one from it. Counterexamples that are not `settled`
-    were met on a level that was not finished.
+    were met on a level that was not finished. `missed` bounds the probability
+    that a state was taken for another one and passed over.
     """
 
     states: int
@@ -48,6 +49,7 @@ class Found:
     counterexamples: dict[str, Counterexample]
     coverage: dict[str, Coverage]
     why: str = ""
+    missed: float = 0.0
     settled: frozenset[str] | None = attrs.field(default=None, eq=False)
     cost: Cost | None = attrs.field(default=None, eq=False)
 

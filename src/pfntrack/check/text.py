@@ -28,6 +28,11 @@ def _lines(
         f"seen: {found.states:,} states, {found.transitions:,} transitions, "
         f"programs of up to {found.depth} steps; {found.cut:,} steps left the bounds"
     )
+    if found.missed:
+        yield (
+            "states were told apart by 63-bit hashes: some state was passed over "
+            f"with a probability of at most {found.missed:.1e}"
+        )
     if not found.complete:
         yield f"incomplete: {found.why}"
     if found.idle:
@@ -48,6 +53,8 @@ def _lines(
     if kept:
         what = "holds" if len(kept) == 1 else "hold"
         reach = f"{what} for {setting.bounds}"
+        if found.missed:
+            reach += f", unless a state was passed over (probability <= {found.missed:.1e})"
         if not found.complete:
             reach = f"not broken by the {found.states:,} states seen so far"
         yield f"{', '.join(kept)}: {reach}"

@@ -45,6 +45,7 @@ def check_json(
         "operations": list(setting.ordered),
         "complete": found.complete,
         "why": found.why or None,
+        "missed_probability": found.missed,
         "states": found.states,
         "transitions": found.transitions,
         "cut": found.cut,
