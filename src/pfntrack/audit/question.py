@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 
 import attrs
 
+from pfntrack.audit import checks_memory as memory
 from pfntrack.audit.checks import Audit
 from pfntrack.audit.checks_mapping import holders
 from pfntrack.audit.effective import effective, mtrr_type
@@ -20,7 +22,7 @@ from pfntrack.pat.cachemode import BY_CATTR, BY_SHORT, CacheMode
 from pfntrack.pat.memtype import is_new_memtype_allowed, is_untracked_pat_range
 from pfntrack.pat.memtype_interval import Conflict, Memtype, memtype_check_insert
 from pfntrack.pat.mtrr import WB, WC
-from pfntrack.state import Reservation
+from pfntrack.state import Confidence, Reservation
 
 _BAR = re.compile(r"^(?:([0-9a-f]{4,8}):)?([0-9a-f]{2}:[0-9a-f]{2}\.[0-7])(?:/([0-6]))?$")
 _NAMED = 4
@@ -107,6 +109,7 @@ def _bar(audit: Audit, device: PciDevice, bar: Bar) -> Answer:
         *([f"  decided by {decided}"] if decided else []),
         *([f"  {how}"] if how else []),
         *_told(audit, hits),
+        *_mapped(audit, bar.start, bar.end),
     ]
     data: dict[str, object] = {
         "number": bar.number,
@@ -150,6 +153,9 @@ def _decided(audit: Audit, hits: list[tuple[Reservation, Holding]]) -> str | Non
     known = dict.fromkeys(
         holders(held, shared=shared) or held.note or "nobody that is left" for _, held in hits
     )
+    edges = [(row.start, row.end) for row, _ in hits]
+    if len(known) > 1 and all(one[1] <= two[0] for one, two in itertools.pairwise(edges)):
+        return "the holder of each part, below"
     words = list(known)[:_NAMED]
     if len(known) > _NAMED:
         words.append(f"{len(known) - _NAMED} more")
@@ -161,7 +167,7 @@ def _decided(audit: Audit, hits: list[tuple[Reservation, Holding]]) -> str | Non
 def ask_range(audit: Audit, start: int, end: int, kind: CacheMode | None) -> Answer:
     """Who holds the range, and what a request of `kind` for all of it would get."""
     hits = _hits(audit, start, end)
-    lines = [f"{span_text(start, end)}", *_told(audit, hits)]
+    lines = [f"{span_text(start, end)}", *_told(audit, hits), *_mapped(audit, start, end)]
     if not hits:
         lines.append("  no reservation (neighbours that only touch the range do not count)")
     data: dict[str, object] = {"start": start, "end": end, "reservations": _data(audit, hits)}
@@ -175,6 +181,14 @@ def ask_range(audit: Audit, start: int, end: int, kind: CacheMode | None) -> Ans
 def _hits(audit: Audit, start: int, end: int) -> list[tuple[Reservation, Holding]]:
     pairs = zip(audit.evidence.state.reservations, audit.owners.holdings, strict=True)
     return [(r, h) for r, h in pairs if r.start < end and start < r.end]
+
+
+def _mapped(audit: Audit, start: int, end: int) -> Iterator[str]:
+    """What is really mapped there, where page tables were read."""
+    if audit.evidence.known("entries") is Confidence.READ:
+        for use in memory.uses(audit.evidence, audit.users):
+            if use.start < end and start < use.end:
+                yield f"  page tables: {span_text(use.start, use.end)} {use.words}"
 
 
 def _told(audit: Audit, hits: list[tuple[Reservation, Holding]]) -> Iterator[str]:
