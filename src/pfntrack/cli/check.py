@@ -27,7 +27,7 @@ from pfntrack.cli.common import (
     write_json,
     write_text,
 )
-from pfntrack.cli.search import add_search, positive, search_setting
+from pfntrack.cli.search import add_search, positive, properties_of, search_setting
 from pfntrack.errors import InputFormatError
 from pfntrack.report.cases import junit, ktap
 from pfntrack.report.check import cases, check_json
@@ -68,6 +68,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     limits.add_argument(
         "--workers", type=positive, default=2, metavar="N", help="threads (default: 2)"
     )
+    limits.add_argument(
+        "--hash-only",
+        action="store_true",
+        help="keep a 63-bit hash of each state, not the state: less memory for 3 processes and "
+        "more; the result says how probable it is that a state was passed over",
+    )
     saving = parser.add_argument_group("checkpoints")
     saving.add_argument("--checkpoint", type=Path, metavar="FILE", help="save the search here")
     saving.add_argument(
@@ -98,16 +104,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do it."""
-    setting, watched = search_setting(args, chosen(args)), _watched(args.properties)
+    setting, watched = search_setting(args, chosen(args)), properties_of(args.properties)
     if args.symmetry and setting.bounds.processes > 3:
         raise InputFormatError("--symmetry is sound for up to 3 processes")
     if not args.quiet and not jit.is_cached():
         say("compiling the search kernel; this is done once and takes about a minute")
-    search = Search(setting, watched, workers=args.workers, symmetric=args.symmetry)
+    kept = {"workers": args.workers, "hashed": args.hash_only}
+    search = Search(setting, watched, symmetric=args.symmetry, **kept)
     found = _search(search, args)
     if search.progress.unequal and found.why != "interrupted":
         say("processes are not interchangeable here; searching again without symmetry")
-        search = Search(setting, watched, workers=args.workers)
+        search = Search(setting, watched, **kept)
         found = _search(search, args)
     shown = args.json or args.html
     examples = {} if args.no_output and not shown else _examples(search, found)
@@ -128,16 +135,6 @@ def run(args: argparse.Namespace) -> int:
     if found.counterexamples:
         return 1
     return 3 if found.idle or not found.complete else 0
-
-
-def _watched(names: str | None) -> frozenset[str]:
-    if names is None:
-        return frozenset(PROPERTIES)
-    wanted = frozenset(name.strip() for name in names.split(","))
-    if unknown := sorted(wanted - PROPERTIES.keys()):
-        known = ", ".join(PROPERTIES)
-        raise InputFormatError(f"property {unknown[0]!r} is not known; there are {known}")
-    return wanted
 
 
 def _search(search: Search, args: argparse.Namespace) -> Found:

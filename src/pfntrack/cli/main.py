@@ -23,6 +23,7 @@ COMMANDS = (
     "scenarios",
     "check",
     "bugs",
+    "study",
     "conform",
     "lab",
     "triage",

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 
 from pfntrack.check.bounds import GROUPS, PRESETS, parse_bounds, parse_groups
+from pfntrack.check.properties import PROPERTIES
 from pfntrack.check.setting import Setting
+from pfntrack.errors import InputFormatError
 from pfntrack.releases import Release
 
 
@@ -51,3 +53,14 @@ def positive(word: str) -> int:
     if number <= 0:
         raise argparse.ArgumentTypeError("must be positive")
     return number
+
+
+def properties_of(names: str | None) -> frozenset[str]:
+    """Properties from a comma-separated list; all of them without one."""
+    if names is None:
+        return frozenset(PROPERTIES)
+    wanted = frozenset(name.strip() for name in names.split(","))
+    if unknown := sorted(wanted - PROPERTIES.keys()):
+        known = ", ".join(PROPERTIES)
+        raise InputFormatError(f"property {unknown[0]!r} is not known; there are {known}")
+    return wanted

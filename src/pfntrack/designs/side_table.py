@@ -57,7 +57,7 @@ class SideTable(Design):
     )
 
     def context(self, phys: Physical, vma: Vma) -> TrackContext | None:
-        rows = _rows(phys)
+        rows = rows_of(phys)
         row = next((row for row in rows if row.key == vma.track), None)
         if row is None:
             return None
@@ -73,7 +73,7 @@ class SideTable(Design):
             return -errno.ENOMEM, cache, vma
         before = step.phys
         self.free(step, vma)
-        rows = _rows(step.phys)
+        rows = rows_of(step.phys)
         number = _smallest({row.id for row in rows})
         error, cache = self.reserve(step, number, pfn, pages, cache)
         if error:
@@ -88,7 +88,7 @@ class SideTable(Design):
 
     def dup(self, step: Step, vma: Vma) -> tuple[int, Vma]:
         """A copy of the VMA gets a row of its own."""
-        rows = _rows(step.phys)
+        rows = rows_of(step.phys)
         mine = next((row for row in rows if row.key == vma.track), None)
         if mine is None:
             return 0, vma
@@ -103,7 +103,7 @@ class SideTable(Design):
 
     def free(self, step: Step, vma: Vma) -> None:
         """The VMA's row goes, and with the last row its reservation."""
-        rows = _rows(step.phys)
+        rows = rows_of(step.phys)
         mine = next((row for row in rows if row.key == vma.track), None)
         if mine is None:
             return
@@ -118,7 +118,8 @@ class SideTable(Design):
         return mm.change(vma, track=None)
 
 
-def _rows(phys: Physical) -> tuple[Row, ...]:
+def rows_of(phys: Physical) -> tuple[Row, ...]:
+    """The table; each look at it is a search."""
     return phys.tracking if isinstance(phys.tracking, tuple) else ()
 
 
