@@ -93,17 +93,12 @@ def _page(parser: argparse.ArgumentParser, summary: str) -> Page:
 
 
 def _argument(action: argparse.Action) -> Argument:
-    value = action.metavar
-    if isinstance(value, tuple):
-        value = " ".join(value)
-    if value is None and action.choices is not None:
-        value = "{" + ",".join(map(str, action.choices)) + "}"
+    formatter = argparse.HelpFormatter("")
     if action.option_strings:
-        written = ", ".join(action.option_strings)
-        if action.nargs != 0:
-            written += f" {value or action.dest.upper()}"
+        values = formatter._format_args(action, action.dest.upper())
+        written = f"{', '.join(action.option_strings)} {values}".strip()
     else:
-        written = value or action.dest
+        written = formatter._metavar_formatter(action, action.dest)(1)[0]
     return Argument(written, (action.help or "").replace("%%", "%"))
 
 
