@@ -7,6 +7,7 @@ a file with DWARF is given.
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from pfntrack.audit.memory.types import BtfFinder
 from pfntrack.errors import InputFormatError
 from pfntrack.field.lines import printable
 
+# What drgn would print about a file becomes one line of ours.
+logging.getLogger("drgn").setLevel(logging.ERROR)
 _SYS_BTF = Path("/sys/kernel/btf/vmlinux")
 KCORE = Path("/proc/kcore")
 _MAX_BTF = 256 << 20
@@ -44,18 +47,22 @@ def open_vmcore(path: Path, debug: Path | None = None) -> Machine:
     describes the kernel is not in it.
     """
     name = printable(str(path))
-    try:
-        with path.open("rb") as stream:
-            stream.read(1)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputFormatError(f"{name}: {reason}: expected a memory dump") from None
+    _readable(path, "a memory dump")
     prog = Program()
     try:
         prog.set_core_dump(path)
     except Exception as error:
         prog = _with_found_note(path, name, error)
     return prepare(prog, name, debug, live=False)
+
+
+def _readable(path: Path, expected: str) -> None:
+    try:
+        with path.open("rb") as stream:
+            stream.read(1)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputFormatError(f"{printable(str(path))}: {reason}: expected {expected}") from None
 
 
 def _with_found_note(path: Path, name: str, first: Exception) -> Program:
@@ -72,7 +79,10 @@ def _with_found_note(path: Path, name: str, first: Exception) -> Program:
             first = error
         else:
             return prog
-    raise InputFormatError(f"{name}: expected an ELF or kdump memory dump: {_words(first)}")
+    words = _words(first)
+    if "kdump" in words.lower():
+        words += ": kdump files of QEMU lack what describes the kernel: take an ELF dump"
+    raise InputFormatError(f"{name}: expected an ELF or kdump memory dump: {words}")
 
 
 def open_kcore(debug: Path | None = None) -> Machine:
@@ -141,6 +151,7 @@ def prepare(prog: Program, name: str, debug: Path | None, *, live: bool) -> Mach
         raise InputFormatError(f"{name}: expected x86-64, the one architecture with this tracking")
     found = note.fields(prog["VMCOREINFO"].string_())
     if debug is not None:
+        _readable(debug, "a file with debug information")
         try:
             prog.load_debug_info([debug])
         except Exception as error:
