@@ -74,8 +74,8 @@ def man_page() -> str:
     page = page.replace(".SH\nPOSITIONAL ARGUMENTS", ".SH COMMANDS")
     before, _, codes = page.partition(".SH COMMENTS\n")
     page = f"{before}.SH EXIT STATUS\n{_exit_status(codes)}"
-    # Long lists of choices may be broken.
-    page = re.sub(r"\{[^}\s]+\}", lambda choices: choices[0].replace(",", ",\\:"), page)
+    # Lists without spaces may be broken behind their commas.
+    page = re.sub(r"(?m)^(?!\.).*$", lambda text: re.sub(r",(?=\w)", r",\\:", text[0]), page)
     # Text that happens to begin like a request of roff.
     page = re.sub(r"(?m)^(?=[.'](?!(?:[A-Z]{1,2}|nf|fi|nh|ad)\b))", r"\\&", page)
     return "\n".join(_laid_out(page.rstrip("\n").split("\n"))) + "\n" + ADDED

@@ -60,9 +60,10 @@ def _parts(design: Design, documents: Mapping[str, str]) -> Iterator[str]:
     yield re.sub(r"\]\((?!https?:|#)", "](../", section) + "\n"
     yield "## At a glance\n"
     yield from _facts(design)
+    yield "\n## Its rows in the tables\n"
     for row in rows(design.name, documents):
         title = documents[row.page].partition("\n")[0].removeprefix("# ")
-        yield f"\n## In the table of [{title}](../{row.page})\n"
+        yield f"\nFrom [{title}](../{row.page}), where the columns are explained:\n"
         yield "| column | value |\n|---|---|"
         yield from (f"| {column} | {cell or '0'} |" for column, cell in row.cells.items())
     yield "\n## What its file says\n"

@@ -56,11 +56,11 @@ def _complete(index: str, documents: Mapping[str, str]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Without what only tests read, and with output that is not coloured as if it were code.
+    """Without what only tests and commands read; output is not coloured as if it were code.
 
     A design's name links to its own page, which exists on the site only.
     """
-    text = re.sub(r"(?m)^<!-- doctest: .*-->\n", "", text)
+    text = re.sub(r"(?m)^<!-- (?!picture: ).*-->\n", "", text)
     text = re.sub(r"(\[`([\w.-]+)`\]\([./]*)designs\.md\)", _page_of_design, text)
     return text.replace("```console\n", "```text\n")
 
