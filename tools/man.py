@@ -16,7 +16,7 @@ from argparse_manpage.manpage import Manpage
 
 from pfntrack import __version__
 from pfntrack.cli import build_parser
-from tools.parsers import wide
+from tools.parsers import exit_codes, wide
 
 ROOT = Path(__file__).parents[1]
 TITLE = "pfntrack manual"
@@ -83,8 +83,7 @@ def man_page() -> str:
 
 def _exit_status(text: str) -> str:
     """The exit codes of the epilog, one to a line."""
-    codes = re.findall(r"\b(\d+) (.+?)(?=, \d+ |$)", " ".join(text.split()).partition(":")[2])
-    return "\n".join(f".TP\n\\fB{code}\\fR\n{meaning}" for code, meaning in codes)
+    return "\n".join(f".TP\n\\fB{code}\\fR\n{meaning}" for code, meaning in exit_codes(text))
 
 
 def _laid_out(lines: list[str]) -> Iterator[str]:

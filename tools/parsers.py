@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import re
 from collections.abc import Iterator, Mapping
 
 import attrs
@@ -100,6 +101,12 @@ def _argument(action: argparse.Action) -> Argument:
     else:
         written = formatter._metavar_formatter(action, action.dest)(1)[0]
     return Argument(written, (action.help or "").replace("%%", "%"))
+
+
+def exit_codes(epilog: str) -> list[tuple[str, str]]:
+    """Each exit code that the epilog of --help names, and its meaning."""
+    said = " ".join(epilog.split()).partition(":")[2]
+    return re.findall(r"\b(\d+) (.+?)(?=, \d+ |$)", said)
 
 
 def paragraphs(text: str) -> Iterator[tuple[bool, str]]:

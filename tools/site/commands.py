@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from pfntrack.cli import build_parser
 from pfntrack.cli.main import EPILOG
-from tools.parsers import Group, Page, pages, paragraphs
+from tools.parsers import Group, Page, exit_codes, pages, paragraphs
 
 HEAD = """\
 # Commands
@@ -27,8 +27,7 @@ def page() -> str:
 
 def _codes() -> str:
     """The exit codes of the epilog as a table."""
-    codes = re.findall(r"\b(\d+) (.+?)(?=, \d+ |$)", " ".join(EPILOG.split()).partition(":")[2])
-    rows = [f"| {code} | {meaning} |" for code, meaning in codes]
+    rows = [f"| {code} | {meaning} |" for code, meaning in exit_codes(EPILOG)]
     return "\n".join(["| exit code | meaning |", "|---|---|", *rows, ""])
 
 
