@@ -141,6 +141,19 @@ A unmaps [0,1)
     assert needs_module(zapped)
 
 
+def test_failures_in_fork_are_tied_to_a_mapping() -> None:
+    """The first mapping that a real fork copies is the program's text, not one of the steps."""
+    text = """scenario s
+A opens driver on H with UC- as fd0
+A maps fd0[0,1) at 5
+fail copy_page_range in A with ENOMEM
+A forks B
+"""
+    repro = plan(parse(text), RELEASES["5.10"])
+    call = 'lab_fail("copy_page_range", 1, -ENOMEM, 5, PFNLAB_MATCH_ARG)'
+    assert call in source(repro, "s")
+
+
 def test_what_newest_breaks_too_is_left_out_and_said() -> None:
     """`tight` breaks on 7.3 as well: it is not checked, and the head says so."""
     repro = plan(find("munmap-first-page"))

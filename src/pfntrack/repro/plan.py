@@ -12,7 +12,7 @@ from pfntrack.mm import ops
 from pfntrack.releases import HISTORIC, RELEASES, Release, release_with
 from pfntrack.repro.checks import Check
 from pfntrack.repro.choose import choose, innocent
-from pfntrack.repro.files import in_tree
+from pfntrack.repro.files import in_tree, pin_failures
 from pfntrack.scenario import Expect, ExpectProperty, Scenario, Step
 from pfntrack.scenario.evaluate import applies
 from pfntrack.scenario.model import NO_LIMIT
@@ -87,6 +87,7 @@ def plan(
         raise CannotReproduceError(f"{scenario.name}: no program can do this: {against[0]}")
     everyone = (*RELEASES.values(), *HISTORIC.values())
     program = in_tree(_with_exits(_shown(scenario)), tuple(RELEASES.values()))
+    program = pin_failures(program, (release, *RELEASES.values()))
     bad = run_scenario(program, release)
     if not bad.broken:
         raise NothingBreaksError(
