@@ -87,6 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _common(sub)
     sub.add_argument("--seed", type=int, default=1, metavar="S", help="where chance begins")
     sub.add_argument("--steps", type=int, default=20_000, metavar="N", help="how many steps")
+    sub.add_argument("--vfio", action="store_true", help="programs use a device through VFIO")
     sub.add_argument("--corpus", type=Path, metavar="DIR", help="where programs are kept")
     sub.add_argument("--out", type=Path, metavar="DIR", default=Path(), help="where a find goes")
     sub.set_defaults(lab=_fuzz)
@@ -279,7 +280,7 @@ def _fuzz(args: argparse.Namespace) -> int:
         return _dry_run(args.kernel)
     kernel = _prepare(args.kernel)
     campaign = fuzz.Campaign(
-        kernel, release_for(kernel.series), args.seed, args.steps, args.jobs, args.corpus
+        kernel, release_for(kernel.series), args.seed, args.steps, args.jobs, args.corpus, args.vfio
     )
     found = fuzz.run(campaign, progress)
     print(found.summary)

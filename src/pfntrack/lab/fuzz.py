@@ -39,7 +39,10 @@ _TELL_SECONDS = 10.0
 
 @attrs.frozen(slots=True)
 class Campaign:
-    """What to do, and where to keep programs (None: the XDG data)."""
+    """What to do, and where to keep programs (None: the XDG data).
+
+    ``vfio``: on the machine with an IOMMU, where programs open a device through VFIO.
+    """
 
     kernel: Kernel
     release: Release
@@ -47,6 +50,7 @@ class Campaign:
     steps: int = 20_000
     jobs: int = 1
     corpus: Path | None = None
+    vfio: bool = False
 
 
 @attrs.frozen(slots=True)
@@ -97,7 +101,8 @@ class Search:
         self.campaign = campaign
         self._tell = tell
         series = campaign.kernel.series
-        self._corpus = Corpus(campaign.corpus or data_root() / "corpus" / series)
+        place = f"{series}-vfio" if campaign.vfio else series
+        self._corpus = Corpus(campaign.corpus or data_root() / "corpus" / place)
         self._lock = threading.Lock()
         self._kept = self._corpus.load()
         self._covered: set[Branch] = set()
@@ -134,7 +139,7 @@ class Search:
         for op in kept[:cut]:
             if isinstance(op, ops.Fail | ops.Unfail) or rng.random() < 0.95:
                 walk.step(op)
-        maker = Maker(rng, walk)
+        maker = Maker(rng, walk, vfio=self.campaign.vfio)
         maker.extend(len(walk.done) + rng.choice(_LENGTHS))
         return walk
 
@@ -272,7 +277,7 @@ def run(campaign: Campaign, tell: Callable[[str], None]) -> Result:
 
     Raises GuestError: the kernel cannot be prepared or does not boot.
     """
-    files = boot_files(campaign.kernel)
+    files = boot_files(campaign.kernel, vfio=campaign.vfio)
     search = Search(campaign, tell)
     outcomes: queue.SimpleQueue[Result | BaseException] = queue.SimpleQueue()
 

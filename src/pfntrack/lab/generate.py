@@ -43,6 +43,7 @@ _FAILING = (
 )
 _TRIES = 40
 _RAM = "0"
+_VFIO_FDS = (20, 21, 22)
 
 
 def _ordinary(process: Process, at: int, pages: int) -> bool:
@@ -59,9 +60,10 @@ def _covering(process: Process, page: int) -> Vma | None:
 class Maker:
     """Draws operations for one program."""
 
-    def __init__(self, rng: random.Random, walk: Walk) -> None:
+    def __init__(self, rng: random.Random, walk: Walk, *, vfio: bool = False) -> None:
         self.rng = rng
         self.walk = walk
+        self._vfio = vfio
         self._names = 0
         self._base = rng.choice(_PLACES)
         # Few programs use memory of the driver: nothing gives it back but a fresh guest.
@@ -73,6 +75,8 @@ class Maker:
         if not self.walk.done:
             if self._ram:
                 self.walk.step(ops.RamAlloc(_RAM, self._ram))
+            if self._vfio:
+                self.walk.step(ops.VfioOpen(self._process().name, _VFIO_FDS, WINDOW))
             for _ in range(self.rng.randint(2, 5)):
                 self.walk.step(self._open(self._process()))
         kinds, weights = list(_WEIGHTS), [weight for weight, _ in _WEIGHTS.values()]
@@ -152,7 +156,7 @@ class Maker:
 
     def close(self) -> list[Op]:
         process = self._process()
-        fds = [fd for fd, _ in process.fds]
+        fds = [fd for fd, file in process.fds if not file.kind.startswith("vfio")]
         return [ops.Close(process.name, self.rng.choice(fds))] if fds else []
 
     def mmap(self) -> list[Op]:
@@ -160,6 +164,8 @@ class Maker:
         if not process.fds:
             return []
         fd, file = rng.choice(process.fds)
+        if self._vfio and rng.random() < 0.5:
+            fd, file = process.fds[-1]
         at = self._base + rng.randrange(_PAGES)
         pages = rng.randint(1, _PAGES - 2)
         if rng.random() < 0.3:
@@ -289,6 +295,13 @@ class Maker:
             return []  # the module refuses what would be a BUG
         return [ops.InsertPfn(process.name, page, WINDOW, self.rng.randrange(_PAGES))]
 
+    def memory(self) -> list[Op]:
+        """Memory decoding of the device is switched off, or on again."""
+        process = self._process()
+        if all(fd != _VFIO_FDS[2] for fd, _ in process.fds):
+            return []
+        return [ops.VfioMemory(process.name, _VFIO_FDS[2], self.rng.random() < 0.6)]
+
     def _span(self) -> tuple[str, int, int]:
         return WINDOW, self.rng.randrange(_PAGES), self.rng.randint(1, _PAGES // 2)
 
@@ -308,6 +321,8 @@ class Maker:
 
     def claim(self) -> list[Op]:
         """A driver claims pages, which revokes what user space has mapped of them."""
+        if self._vfio:
+            return []  # what PCI says about a BAR that is taken is not modelled
         window = self.walk.kernel.machine.window(WINDOW)
         held = [
             ((c.start - window.start) >> PAGE_SHIFT, (c.end - c.start) >> PAGE_SHIFT)
@@ -365,6 +380,7 @@ _WEIGHTS: dict[str, tuple[int, Callable[[Maker], list[Op]]]] = {
     "ioremap": (4, Maker.ioremap),
     "reserve": (3, Maker.reserve),
     "insert": (2, Maker.insert),
+    "memory": (4, Maker.memory),
     "ramtype": (2, Maker.ramtype),
     "claim": (1, Maker.claim),
     "lock": (1, Maker.lock),

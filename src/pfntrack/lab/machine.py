@@ -44,26 +44,35 @@ WINDOWS = (
     Window("R", "0000:00:06.0", 4),
 )
 VFIO_WINDOW = WINDOWS[0]
+_BARS = 6
+_IORESOURCE_MEM = 0x200
 
 
 @attrs.frozen(slots=True)
 class Bar:
-    """Where the firmware put a window."""
+    """Where the firmware put a window.
+
+    ``others`` are the device's other memory BARs: number, base in bytes, pages.
+    """
 
     window: Window
     base: int
     pages: int
     flags: str
+    others: tuple[tuple[int, int, int], ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The form of the trace's ``machine.bars``."""
-        return {
+        shown: dict[str, Any] = {
             "base": self.base,
             "pages": self.pages,
             "flags": self.flags,
             "bdf": self.window.bdf,
             "n": self.window.bar,
         }
+        if self.others:
+            shown["others"] = [list(each) for each in self.others]
+        return shown
 
 
 def arguments(*, vfio: bool) -> list[str]:
@@ -78,13 +87,16 @@ def kernel_command_line(*, vfio: bool) -> str:
 
 def parse_bar(window: Window, resource: str) -> Bar | None:
     """A window's place from the device's ``resource`` file in sysfs."""
-    lines = resource.splitlines()
-    if window.bar >= len(lines):
+    found = {}
+    for number, line in enumerate(resource.splitlines()[:_BARS]):
+        start, end, flags = (int(word, 16) for word in line.split())
+        if flags & _IORESOURCE_MEM:
+            found[number] = start, -(-(end - start + 1) // PAGE_SIZE), flags
+    if window.bar not in found:
         return None
-    start, end, flags = (int(word, 16) for word in lines[window.bar].split())
-    if not start:
-        return None
-    return Bar(window, start, (end - start + 1) // PAGE_SIZE, hex(flags))
+    base, pages, flags = found.pop(window.bar)
+    others = tuple((number, start, length) for number, (start, length, _) in found.items())
+    return Bar(window, base, pages, hex(flags), others)
 
 
 def regions_of(bars: list[Bar]) -> Regions:

@@ -68,7 +68,7 @@ def parts(steps: Sequence[Op]) -> Iterator[Sequence[Op]]:
 
 
 class QuickRecorder(Recorder):
-    """A recorder for programs that do not use VFIO."""
+    """A recorder that looks only at what changes."""
 
     def play(self, steps: Sequence[Op], first: str = "A") -> Iterator[dict[str, Any]]:
         """The steps of a trace, as they come; the guest must be fresh or clean.

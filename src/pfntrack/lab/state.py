@@ -43,7 +43,7 @@ _LETTERS = dict(
         "mm hg nh mg".split()
     )
 )
-_LETTERS |= {42: "sl", 63: "sl"}  # where VM_SEALED is, newest kernels first
+_LETTERS |= {39: "??", 42: "sl", 63: "sl"}  # smaps knows no letters for the first; VM_SEALED
 _UNREAL_BIT = 11
 """VM_MAYBE_GUARD of newer kernels, something else on older ones; no program here sets it."""
 _MAYSHARE_BIT = 7

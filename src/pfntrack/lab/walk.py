@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import attrs
@@ -136,15 +137,17 @@ class Walk:
             return
         phys = self.world.phys
         for claim in phys.claims:
-            if window.start <= claim.start and claim.end <= window.end:
+            if claim.owner == "driver" and window.start <= claim.start < window.end:
                 first = (claim.start - window.start) >> PAGE_SHIFT
                 pages = (claim.end - claim.start) >> PAGE_SHIFT
                 self.step(ops.Release(WINDOW, first, pages))
         for held in phys.ioremaps:
-            if held.mapped and window.start <= held.start and held.end <= window.end:
+            # Those of drivers have longer names, and go with their files.
+            if held.mapped and re.fullmatch(r"k\d+", held.key):
                 self.step(ops.Iounmap(held.key))
+        mapped = {(each.start, each.end) for each in self.world.phys.ioremaps if each.mapped}
         for entry in self.world.phys.tree:
-            if window.start <= entry.start and entry.end <= window.end:
+            if window.start <= entry.start < window.end and (entry.start, entry.end) not in mapped:
                 first = (entry.start - window.start) >> PAGE_SHIFT
                 self.step(ops.WcFree(WINDOW, first, (entry.end - entry.start) >> PAGE_SHIFT))
 

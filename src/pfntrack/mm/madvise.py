@@ -64,6 +64,8 @@ def madvise(step: Step, mm: Mm, start: int, pages: int, advice: str) -> int:
     for vma in mm.overlapping(start, end):
         if vma.start > done:
             unmapped = -errno.ENOMEM
+            if advice in ("populate_read", "populate_write"):
+                return unmapped  # the others go on behind a hole
         low, done = max(vma.start, start), min(vma.end, end)
         if error := madvise_vma_behavior(step, mm, vma, low, done, advice):
             # "Try again" is what madvise calls a lack of memory.

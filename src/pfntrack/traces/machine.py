@@ -80,11 +80,18 @@ def _devices(args: list[str]) -> dict[str, str]:
 
 
 def _unnamed(trace: Trace, named: list[Window], devices: dict[str, str]) -> list[Window]:
-    """BARs that only show up as raw ranges, when VFIO maps a whole function.
+    """BARs that have no name, which matter when VFIO maps a whole function.
 
-    Their numbers follow from the device; their addresses are read from the
-    first step that shows them, because nothing else in the file tells.
+    Newer recordings list them. In others their numbers follow from the device,
+    and their addresses are read from the first step that shows them.
     """
+    listed = [
+        Window(f"{w.name}.bar{number}", base >> PAGE_SHIFT, pages, w.bdf, number, False)
+        for w in named
+        for number, base, pages in trace.machine["bars"][w.name].get("others", ())
+    ]
+    if listed:
+        return listed
     opened = {step["op"].get("bar") for step in trace.steps if step["op"]["op"] == "vfio_open"}
     known = {tuple(entry) for entry in trace.baseline}
     raw: list[tuple[int, int]] = []
