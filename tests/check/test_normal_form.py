@@ -7,7 +7,9 @@ import random
 import attrs
 import pytest
 
+from pfntrack.check import normal as form
 from pfntrack.check.bounds import GROUPS, Bounds
+from pfntrack.check.explore import Search
 from pfntrack.check.normal import normal
 from pfntrack.check.plain import judge
 from pfntrack.check.properties import PROPERTIES
@@ -15,6 +17,7 @@ from pfntrack.check.setting import Setting
 from pfntrack.designs import DESIGNS
 from pfntrack.mm import ops
 from pfntrack.mm.ops import Op
+from pfntrack.mm.step import TrackContext
 from pfntrack.releases import World, release_with
 
 ALL = frozenset(PROPERTIES)
@@ -54,3 +57,16 @@ def _named(setting: Setting, world: World, number: int, slot: int) -> tuple[Op, 
             op = attrs.evolve(op, child=f"P{world.next_pid}")
         program.append(attrs.evolve(op, p=name) if hasattr(op, "p") else op)  # type: ignore[call-arg]
     return tuple(program)
+
+
+def test_rows_of_a_side_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that are called by their reservation change neither verdicts nor depths."""
+    groups = ("map", "munmap", "protect", "fork", "zap")
+    setting = Setting(release_with("side-table"), Bounds(2, 2, 1, 2, 2), groups)
+    one = Search(setting).run(until=frozenset())
+    monkeypatch.setattr(form, "_RENAMED", (TrackContext,))
+    other = Search(setting).run(until=frozenset())
+    assert one.complete
+    assert other.complete
+    assert one.verdicts == other.verdicts
+    assert one.states < other.states

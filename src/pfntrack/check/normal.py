@@ -14,6 +14,7 @@ import attrs
 
 from pfntrack.check.actions import NAMES
 from pfntrack.designs.base import Design
+from pfntrack.designs.side_table import Row
 from pfntrack.mm.pagetable import put
 from pfntrack.mm.space import AddressSpace
 from pfntrack.mm.step import TrackContext
@@ -23,6 +24,9 @@ from pfntrack.releases.world import FIRST_PID, Process, World
 
 # The owner of an entry that has gone: nothing in the tree answers to it.
 GONE = -1
+
+# What designs store whose numbers mean nothing but which VMA belongs to which.
+_RENAMED: tuple[type, ...] = (TrackContext, Row)
 
 
 @attrs.frozen
@@ -36,11 +40,12 @@ class Renaming:
 def renaming(phys: Physical) -> Renaming:
     """Owners in the order of the tree; contexts have the numbers of the owners.
 
-    Contexts without an entry come last. What a design keeps in a form of its
-    own may name owners: they stay.
+    Contexts without an entry come last. Rows of one reservation in a side table
+    are alike, whichever VMA has which, so they are all called by its number.
+    What another design keeps in a form of its own may name owners: they stay.
     """
     held = phys.tracking if isinstance(phys.tracking, tuple) else ()
-    if not all(isinstance(each, TrackContext) for each in held):
+    if not all(isinstance(each, _RENAMED) for each in held):
         return Renaming(tuple(sorted({(entry.owner,) * 2 for entry in phys.tree})))
     owners: dict[int, int] = {}
     for entry in phys.tree:
@@ -48,26 +53,37 @@ def renaming(phys: Physical) -> Renaming:
             owners.setdefault(entry.owner, len(owners) + 1)
     for each in sorted(held, key=lambda each: (each.pfn, each.pages, each.id)):
         owners.setdefault(each.id, len(owners) + 1)
-    contexts = {(each.id, owners[each.id]) for each in held}
+    contexts = {(_name(each), owners[each.id]) for each in held}
     return Renaming(tuple(sorted(owners.items())), tuple(sorted(contexts)))
+
+
+def _name(held: TrackContext | Row) -> int:
+    """What a VMA calls it by."""
+    return held.key if isinstance(held, Row) else held.id
 
 
 def normal_phys(phys: Physical, names: Renaming) -> Physical:
     """The physical part with owners and contexts renumbered."""
     owners, contexts = dict(names.owners), dict(names.contexts)
-    order = [each.id for each in phys.tracking] if contexts else []  # type: ignore[attr-defined]
-    if all(old == new for old, new in names.owners) and order == sorted(order):
+    held: tuple[TrackContext | Row, ...] = ()
+    if contexts and isinstance(phys.tracking, tuple):
+        held = phys.tracking
+    order = [each.id for each in held]
+    called = all(old == new for old, new in (*names.owners, *names.contexts))
+    if called and order == sorted(order):
         return attrs.evolve(phys, written=frozenset()) if phys.written else phys
     tree = tuple(attrs.evolve(e, owner=owners.get(e.owner, e.owner)) for e in phys.tree)
     tracking = phys.tracking
-    if contexts and isinstance(tracking, tuple):
-        tracking = tuple(
-            sorted(
-                (attrs.evolve(each, id=contexts[each.id]) for each in tracking),
-                key=lambda each: each.id,
-            )
-        )
+    if held:
+        renamed = (_renamed(each, contexts[_name(each)]) for each in held)
+        tracking = tuple(sorted(renamed, key=lambda each: each.id))
     return attrs.evolve(phys, tree=tree, tracking=tracking, written=frozenset())
+
+
+def _renamed(held: TrackContext | Row, number: int) -> TrackContext | Row:
+    if isinstance(held, Row):
+        return attrs.evolve(held, key=number, id=number)
+    return attrs.evolve(held, id=number)
 
 
 def normal_space(space: AddressSpace, names: Renaming, design: Design) -> AddressSpace:
