@@ -116,13 +116,14 @@ def files_with_python(kernel: Kernel, dump: Path, folder: Path) -> BootFiles:
 
 
 class RoomyGuest(Guest):
-    """A guest with enough memory for such an initramfs."""
+    """A guest with enough memory for such an initramfs; its kernel is where KASLR puts it."""
 
     def __init__(self, files: BootFiles) -> None:
         super().__init__(files)
         at = self.machine_arguments.index("-m")
         self.machine_arguments = [*self.machine_arguments]
         self.machine_arguments[at + 1] = MEMORY
+        self.append = self.append.replace("nokaslr ", "").replace("no5lvl", "")
         self._qemu.close()
         self._qemu = self._new_qemu()
 

@@ -7,6 +7,7 @@ the range of a mapping that only one reading has.
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
@@ -32,19 +33,23 @@ from pfntrack.state import Confidence, Process, Reservation, State, VmaState
 Key = tuple[int, int, int, int, str, bool]
 
 
-@attrs.frozen
 class MemoryCollector:
-    """Reads a machine's memory; `open` opens it, so that errors come when collecting."""
+    """Reads a machine's memory, as often as asked; it is opened once, at the first time."""
 
-    open: Callable[[], Machine]
+    def __init__(self, open_machine: Callable[[], Machine]) -> None:
+        self._open = open_machine
+
+    @functools.cached_property
+    def _machine(self) -> Machine:
+        return self._open()
 
     def collect(self) -> Evidence:
-        """The machine as its kernel knows it.
+        """The machine as its kernel knows it now.
 
         Raises InputFormatError: it cannot be opened, or is no kernel that keeps
         reservations.
         """
-        return _Reading(self.open()).evidence()
+        return _Reading(self._machine).evidence()
 
 
 class _Reading:
