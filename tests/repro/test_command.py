@@ -75,6 +75,13 @@ def test_several_go_into_a_folder(tmp_path: Path) -> None:
     assert sorted(path.name for path in out.iterdir()) == ["munmap-head.c", "split-head-first.c"]
 
 
+def test_equal_names_are_told_apart(tmp_path: Path) -> None:
+    """Files of several folders may hold scenarios of one name."""
+    assert main(["repro", "munmap-head", "munmap-head", "-o", str(tmp_path)]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["munmap-head-2.c", "munmap-head.c"]
+    assert " * munmap-head-2\n" in (tmp_path / "munmap-head-2.c").read_text()
+
+
 def test_json_has_the_published_form(capsys: pytest.CaptureFixture[str]) -> None:
     """Programs and their trials, by the schema."""
     assert main(["repro", "split-head-first", "--json"]) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import re
 import sys
 from pathlib import Path
@@ -89,10 +90,10 @@ def run(args: argparse.Namespace) -> int:
     """Do it."""
     if args.play and not args.kernel:
         raise InputFormatError("--run needs --kernel, such as --kernel debian:6.12,debian:7.3")
-    programs = []
+    programs: list[Program] = []
     for name in args.scenarios:
         try:
-            programs.append(_program(name, args))
+            programs.append(_program(name, args, {each.name for each in programs}))
         except CannotReproduceError as error:
             print(f"pfntrack: skipped: {error}", file=sys.stderr)
         except NothingBreaksError as error:
@@ -115,12 +116,15 @@ class _SkippedError(Exception):
     """The lab cannot work here; the text says what is missing."""
 
 
-def _program(name: str, args: argparse.Namespace) -> Program:
+def _program(name: str, args: argparse.Namespace, taken: set[str]) -> Program:
+    """The reproducer of a scenario; its name is none of those that are taken."""
     release = chosen(args) if args.release or args.design else None
     repro = plan(find(name), release, _wanted(args.properties))
     one = args.output is not None and not _is_folder(args)
     file = args.output.name if one else repro.scenario.name
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", file.removesuffix(".c")).strip("-") or "repro"
+    again = (f"{stem}-{number}" for number in itertools.count(2))
+    stem = next(word for word in itertools.chain((stem,), again) if word not in taken)
     return Program(stem, repro, source(repro, stem))
 
 
