@@ -6,6 +6,7 @@ import contextlib
 import os
 import random
 from collections import Counter
+from collections.abc import Sequence
 from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,13 +15,16 @@ from typing import Any
 import pytest
 
 from audit.build import codes, only
-from audit.guests import DEVICES, LIST, STEPS, Holey, Observed, Player, observe, rows_of
+from audit.guests import DEVICES, LIST, STEPS, Holey, Observed, Op, Player, observe, rows_of
 from audit.inside import RoomyGuest, files_with_python
 from pfntrack.audit import checks_mapping, report_json
 from pfntrack.audit.checks import Audit, audit
 from pfntrack.audit.memory import program
 from pfntrack.audit.memory.collect import MemoryCollector
+from pfntrack.audit.watch import Watch, moment
 from pfntrack.errors import GuestError, InputFormatError
+from pfntrack.lab.build import boot_files
+from pfntrack.lab.guest import Guest
 from pfntrack.lab.kernels import find
 from pfntrack.lab.qemu import require_tools
 from pfntrack.lab.regions import PAGE_SIZE
@@ -318,3 +322,32 @@ def test_a_kernel_read_from_inside_is_the_one_seen_from_outside(
     for part in ("kernel", "reservations", "mappings", "contexts", "kernel_mappings", "findings"):
         assert inside[part] == seen[part], part
     assert len(inside["mappings"]) >= 8
+
+
+@every_kernel
+def test_watching_cycles_of_a_guest_tells_leaks_from_rebinding(kernel: str) -> None:
+    """Unbinding and binding a driver is steady; a program that leaks each time is a leak."""
+    leak = [op for op in STEPS if op.get("p") == "C"]
+    rebind = [op for op in STEPS if op["op"].startswith("driver_")]
+    with Guest(boot_files(find(kernel))) as booted:
+        collector = MemoryCollector(partial(program.open_qemu, booted.outside))
+
+        def cycles(steps: Sequence[Op]) -> Watch:
+            made = Watch(moment(collector.collect(), "before"))
+            for number in range(3):
+                player = Player(booted)
+                for op in steps:
+                    # Another place each time: at one place a leak gives way to the next.
+                    far = {"off": op["off"] + 32 * number} if "off" in op else {}
+                    player.play({**op, **far})
+                made = made.plus(moment(collector.collect(), f"cycle {number}"))
+            return made
+
+        steady, leaking = cycles(rebind), cycles(leak)
+        flagged = collector.collect().vm_pat
+    assert (steady.verdict(), steady.suspects()) == ("steady", ())
+    assert leaking.verdict() == ("leaking" if flagged else "steady")
+    if flagged:
+        found = leaking.suspects()
+        assert [(each.after, each.grew_in) for each in found] == [(1, (1,)), (1, (2,)), (1, (3,))]
+        assert {each.row[1] - each.row[0] for each in found} == {4 * PAGE_SIZE}
