@@ -62,11 +62,10 @@ class Hunted:
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """The program without what opens files."""
+        """The program, with what opens its files; that does not count as steps."""
         if self.program is None:
             return ()
-        texts = [format_op(step.op, self.program.machine) for step in self.program.steps]
-        return tuple(text for text in texts if " opens " not in text)
+        return tuple(format_op(step.op, self.program.machine) for step in self.program.steps)
 
     @property
     def as_expected(self) -> bool:

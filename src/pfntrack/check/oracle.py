@@ -88,6 +88,17 @@ def _cleared(world: World, op: Op) -> World:
     return world.with_process(attrs.evolve(process, space=space))
 
 
+def requested(kernel: Kernel, world: World, op: Op) -> CacheMode | None:
+    """The type that `op` asks for, where the request says it; `world` is the one before."""
+    kind = None
+    if isinstance(op, ops.Ioremap | ops.Remap):
+        kind = op.cache
+    elif isinstance(op, ops.Mmap):
+        file = world.process(op.p).file(op.fd)
+        kind = file.cache if file.kind in ("driver", "sysfs") else None
+    return None if kind is None else kernel.machine.layout.granted(kind)
+
+
 def granted_types(world: World, op: Op) -> dict[int, CacheMode]:
     """Types that `op` got, by pfn."""
     if isinstance(op, ops.Ioremap):

@@ -59,6 +59,16 @@ PROGRAMS = (
         "driver zaps fd0[0,end) of A\ndriver inserts H[1,2) at 1 of A",
     ),
     Program(
+        "first fault",
+        "a driver inserts a page of a range that nobody has reserved (vmf_insert_pfn)",
+        "A opens driver on H with WC by fault as fd0\nA maps fd0[0,4) at 0\nA reads page 1",
+    ),
+    Program(
+        "part of a mapping",
+        "a driver maps a part of the VMA, of a range that nobody has reserved",
+        "A opens driver on H with WC for pages [0,1) as fd0\nA maps fd0[0,4) at 0",
+    ),
+    Program(
         "freed part with another type",
         "a page is unmapped from a mapping and mapped with another type",
         "A opens resource2_wc of H as fd0\nA opens resource2 of H as fd1\n"
@@ -110,7 +120,7 @@ def served(program: Program, release: Release) -> str:
 
 def _types(world: World, op: Op) -> set[CacheMode]:
     """Types of the pages that the last step has mapped."""
-    if isinstance(op, ops.InsertPfn):
+    if isinstance(op, ops.InsertPfn | ops.Read):
         runs = pagetable.within(world.process(op.p).space.ptes, op.at, op.at + 1)
         return {run.cache for run in runs}
     return set(granted_types(world, op).values())

@@ -14,7 +14,7 @@ from itertools import pairwise
 import attrs
 
 from pfntrack.check import owners
-from pfntrack.check.oracle import granted_types, ideal
+from pfntrack.check.oracle import granted_types, ideal, requested
 from pfntrack.designs.base import Design
 from pfntrack.mm import ops
 from pfntrack.mm.ops import Op, Result
@@ -306,7 +306,12 @@ def _against_oracle(
     if isinstance(op, ops.Fork):
         return []
     could, got = granted_types(outcome.world, op), granted_types(after, op)
-    other = {pfn: kind for pfn, kind in got.items() if could.get(pfn, kind) is not kind}
+    wanted = requested(kernel, before, op)
+    other = {
+        pfn: kind
+        for pfn, kind in got.items()
+        if kind is not wanted and could.get(pfn, kind) is not kind
+    }
     if not other:
         return []
     # Who gets what was asked for has no reason to complain: an alias is for I5 to see.

@@ -18,6 +18,8 @@ _SHORT = {
     "remap after zap": "remap",
     "other type after zap": "other type",
     "refault after zap": "refault",
+    "first fault": "first fault",
+    "part of a mapping": "part",
     "freed part with another type": "freed part",
     "MAP_FIXED over the same pages": "over same",
     "MAP_FIXED over the middle": "over middle",
