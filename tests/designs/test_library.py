@@ -64,6 +64,13 @@ def test_library(design: str) -> None:
 
 
 @pytest.mark.parametrize("design", BREAKS)
+def test_claims(design: str) -> None:
+    """What scenarios claim for a design, by name or for all, holds."""
+    unmet = [(run.scenario.name, verdict) for run in runs(design) for verdict in run.unmet]
+    assert unmet == []
+
+
+@pytest.mark.parametrize("design", BREAKS)
 def test_nothing_stays_behind(design: str) -> None:
     """When all processes are gone no design remembers anything."""
     release = release_with(design)
