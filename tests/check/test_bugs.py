@@ -88,6 +88,18 @@ def test_other_forms(capsys: pytest.CaptureFixture[str]) -> None:
     assert 'failures="0"' in capsys.readouterr().out
 
 
+def test_the_page_is_fresh() -> None:
+    """What docs/designs.md says about a finding on 7.3 is what a search says."""
+    page = Path(__file__).parents[2] / "docs" / "designs.md"
+    lines = page.read_text(encoding="utf-8").splitlines()
+    for row in ROWS:
+        assert row.group != FOUND or any(line.startswith(f"| {row.bug}: ") for line in lines)
+    (found,) = hunt(chosen(["over-retention"]))
+    row, free = found.row, ", ".join(f"`{name}`" for name in found.free or ())
+    program = "; ".join(found.lines)
+    assert f"| {row.bug}: {row.about} | `{program}` | {row.broken} | {free} |" in lines
+
+
 def test_unknown(capsys: pytest.CaptureFixture[str]) -> None:
     """A bug that is not known is one line: exit code 2."""
     assert main(["bugs", "B99"]) == 2
