@@ -141,6 +141,14 @@ A unmaps [0,1)
     assert needs_module(zapped)
 
 
+def test_only_a_step_ends_a_process() -> None:
+    """One that is to be killed waits for it; were it to exit, its log would come too early."""
+    text = source(plan(find("split-then-killed")), "s")
+    assert "while (me != TEST)" in text
+    assert "_exit(0)" not in text
+    assert "kill_process(A);" in text
+
+
 def test_failures_in_fork_are_tied_to_a_mapping() -> None:
     """The first mapping that a real fork copies is the program's text, not one of the steps."""
     text = """scenario s

@@ -27,7 +27,7 @@ _HEADERS = {
     "signal.h": r"\bSIG[A-Z]+\b",
     "sys/mman.h": r"\b(?:MAP|PROT|MADV|MREMAP)_[A-Z]+\b|\bm(?:unmap|protect|lock|unlock|remap)\(",
     "sys/syscall.h": r"\bSYS_\w+",
-    "unistd.h": r"\b(?:_exit|close|syscall)\(",
+    "unistd.h": r"\b(?:_exit|close|pause|syscall)\(",
 }
 _NEW_NAMES = {
     "MADV_POPULATE_READ": 22,
@@ -315,8 +315,8 @@ def _main(repro: Reproducer) -> str:
         f'\tprintf("1..{len(repro.checks)}\\n");',
         "\tstart_first();",
         "\tsteps();",
-        "\tif (me != TEST)",
-        "\t\t_exit(0);",
+        "\twhile (me != TEST)\t/* no step is left but to be killed */",
+        "\t\tpause();",
         *_cleanup(all_ops),
         "\tfinish();",
     ]
