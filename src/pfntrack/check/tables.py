@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from pfntrack.check.actions import FILE, FORK, KERNEL
+from pfntrack.check.actions import FILE, FORK, KERNEL, LOCAL
 from pfntrack.check.intern import Interned
 from pfntrack.check.local import Done, Model
 from pfntrack.check.normal import Renaming, assemble, normal_phys, normal_space, renaming
@@ -72,7 +72,10 @@ class Tables:
         self.zaps: list[Span] = []
         self._zap_of: dict[int, int] = {}
         self._own_names: dict[int, Renaming] = {}
+        self._own_actions: dict[int, list[int]] = {}
         self._inside: dict[int, bool] = {}
+        # Physical parts as operations leave them: their names, and the normal form's number.
+        self._raw: dict[Physical, tuple[Renaming, int]] = {}
         # Outcomes that no physical part has a say in: by action, or by zap and place.
         self._free: dict[tuple[int, int, int], Outcome] = {}
         for number, action in enumerate(setting.actions):
@@ -103,14 +106,24 @@ class Tables:
 
     def outcomes(self, phys: int, space: int) -> list[Outcome]:
         """All actions of a process with `space`; those of nobody in particular for NOBODY."""
+        if space == NOBODY:
+            numbers = self._tried(phys, NOTHING, (KERNEL, FILE))
+        else:
+            # Guards of a process's own actions look at its space only.
+            known = self._own_actions.get(space)
+            if known is None:
+                known = self._tried(phys, self.spaces[space], (LOCAL, FORK))
+                self._own_actions[space] = known
+            numbers = known
+        return [self._outcome(number, phys, space) for number in numbers]
+
+    def _tried(self, phys: int, space: AddressSpace, reaches: tuple[str, ...]) -> list[int]:
+        """Actions that make sense, among those of this reach."""
         setting, physical = self.setting, self.physes[phys]
-        alone = NOTHING if space == NOBODY else self.spaces[space]
-        nobodys = (KERNEL, FILE)
         return [
-            self._outcome(number, phys, space)
+            number
             for number, action in enumerate(setting.actions)
-            if (action.reach in nobodys) == (space == NOBODY)
-            and setting.enabled(action, alone, physical)
+            if action.reach in reaches and setting.enabled(action, space, physical)
         ]
 
     def zapped(self, phys: int, space: int) -> dict[tuple[int, int], Outcome]:
@@ -164,14 +177,19 @@ class Tables:
 
     def _settled(self, action: int, before: int, done: Done, zap: int = -1) -> Outcome:
         """Normal forms, and their numbers."""
+        same = self._same(before)
         if done.phys is self.physes[before]:
-            names, kept, after = self._same(before), True, before
+            names, after = same, before
         else:
-            names, same = renaming(done.phys), self._same(before)
-            kept = names == same or (
-                {*same.owners} <= {*names.owners} and {*same.contexts} <= {*names.contexts}
-            )
-            after = self.physes.number(normal_phys(done.phys, names))
+            known = self._raw.get(done.phys)
+            if known is None:
+                names = renaming(done.phys)
+                known = names, self.physes.number(normal_phys(done.phys, names))
+                self._raw[done.phys] = known
+            names, after = known
+        kept = names == same or (
+            {*same.owners} <= {*names.owners} and {*same.contexts} <= {*names.contexts}
+        )
         normal = [normal_space(each, names, self.design) for each in done.spaces]
         numbers = [*map(self.spaces.number, normal), NOBODY, NOBODY]
         flags = self._flags[action] if action >= 0 else 0

@@ -51,6 +51,8 @@ class PteRun:
     def cut(self, start: int, end: int) -> PteRun:
         """The part inside `[start, end)`, which must not be empty."""
         low, high = max(self.start, start), min(self.end, end)
+        if (low, high) == (self.start, self.end):
+            return self
         return attrs.evolve(self, start=low, end=high, pfn=self.pfn_at(low))
 
 
@@ -76,6 +78,8 @@ def split_huge(table: PageTable, start: int, end: int) -> PageTable:
     A leaf of raw pfns cannot be split; the kernel drops it and lets the next
     fault insert again.
     """
+    if not any(run.huge for run in table):
+        return table
     for edge in (start, end):
         block = edge - edge % PTRS_PER_PTE
         if edge != block and any(run.huge for run in within(table, edge - 1, edge + 1)):
