@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from pfntrack.lab.walk import WINDOW, Walk
+from pfntrack.lab.walk import ADVICE, WINDOW, Walk, ordinary
 from pfntrack.mm import ops
 from pfntrack.mm.ops import Op
 from pfntrack.mm.vma import VM_PFNMAP, VM_SHARED, Vma
@@ -25,9 +25,8 @@ _PLACES = (0, 0, 0, 0, 4, 500, 506)
 """Where mappings begin to gather; a page table ends at 512."""
 _CACHES = (CacheMode.WC, CacheMode.WC, CacheMode.UC_MINUS, CacheMode.UC, CacheMode.WB, CacheMode.WT)
 _MODES = ("remap",) * 4 + ("two", "fault", "fault", "fault_all", "pagewise", "narrow", "open_zaps")
-_ADVICE = ("dontfork", "dofork", "dontneed", "dontdump", "dodump", "wipeonfork", "sequential")
 _ADVICE_ON_PFNS = (
-    *_ADVICE,
+    *ADVICE,
     *("random", "normal", "willneed", "free", "cold", "pageout", "remove", "mergeable"),
     *("populate_read", "populate_write", "keeponfork", "guard_install", "dontneed_locked"),
 )
@@ -44,13 +43,6 @@ _FAILING = (
 _TRIES = 40
 _RAM = "0"
 _VFIO_FDS = (20, 21, 22)
-
-
-def _ordinary(process: Process, at: int, pages: int) -> bool:
-    """Is there ordinary memory in the range?"""
-    return any(
-        vma.ordinary and vma.start < at + pages and at < vma.end for vma in process.space.vmas
-    )
 
 
 def _covering(process: Process, page: int) -> Vma | None:
@@ -199,13 +191,13 @@ class Maker:
     def madvise(self) -> list[Op]:
         process = self._process()
         at, pages = self._range(process)
-        known = _ADVICE if _ordinary(process, at, pages) else _ADVICE_ON_PFNS
+        known = ADVICE if ordinary(process, at, pages) else _ADVICE_ON_PFNS
         return [ops.Madvise(process.name, at, pages, self.rng.choice(known))]
 
     def lock(self) -> list[Op]:
         process = self._process()
         at, pages = self._range(process)
-        if _ordinary(process, at, pages):
+        if ordinary(process, at, pages):
             return []  # which pages that brings in is not modelled
         if self.rng.random() < 0.15:
             return [ops.Mseal(process.name, at, pages)]
@@ -217,7 +209,7 @@ class Maker:
         vma = _covering(process, at)
         if vma is not None and rng.random() < 0.7:
             old = min(old, vma.end - at)
-        if _ordinary(process, at, old):
+        if ordinary(process, at, old):
             return []  # growing and joining of ordinary memory are not modelled
         new = rng.choice((old, old, rng.randint(1, old), old + 1))
         if rng.random() < 0.6:
@@ -238,7 +230,7 @@ class Maker:
     def access(self) -> list[Op]:
         process = self._process()
         page = self._page(process)
-        if _ordinary(process, page, 1):
+        if ordinary(process, page, 1):
             return []  # whether permissions count depends on the configuration
         return [ops.Access(process.name, page)]
 
@@ -273,7 +265,7 @@ class Maker:
         vma = _covering(process, at)
         if vma is not None and self.rng.random() < 0.9:
             pages = min(pages, vma.end - at)
-        if _ordinary(process, at, pages):
+        if ordinary(process, at, pages):
             return []  # it matters which neighbours have been joined
         return [ops.ZapVma(process.name, at, pages)]
 

@@ -15,11 +15,15 @@ from pfntrack.pat.events import Call, Note
 from pfntrack.pat.ram import PAGE_SHIFT
 from pfntrack.releases import Kernel, World
 from pfntrack.releases.calls import span
+from pfntrack.releases.world import Process
 
 WINDOW = "H"
 """The window that programs of the search map."""
 
 END_OF_ARENA = 1 << 12
+
+ADVICE = ("dontfork", "dofork", "dontneed", "dontdump", "dodump", "wipeonfork", "sequential")
+"""What ordinary memory is advised."""
 
 Branch = tuple[str, str]
 """A function of the model and the rule that decided, or an operation and its result."""
@@ -32,6 +36,26 @@ def branches(done: Done) -> frozenset[Branch]:
     found |= {(e.via, e.function) for e in done.events if isinstance(e, Call)}
     result = done.result
     return frozenset(found | {(type(done.op).__name__, result.err or result.signal or "ok")})
+
+
+def ordinary(process: Process, at: int, pages: int) -> bool:
+    """Is there ordinary memory in the range?"""
+    return any(
+        vma.ordinary and vma.start < at + pages and at < vma.end for vma in process.space.vmas
+    )
+
+
+def _concerns_ordinary(process: Process, op: Op) -> bool:
+    """Does it do to ordinary memory what the model does not claim to know?"""
+    if isinstance(op, ops.Fail):
+        # How many calls there are depends on what was joined.
+        return op.vma_at is None and ordinary(process, 0, END_OF_ARENA)
+    if isinstance(op, ops.Madvise) and op.advice in ADVICE:
+        return False
+    if isinstance(op, ops.Mremap | ops.Access | ops.Mlock | ops.Mseal | ops.ZapVma | ops.Madvise):
+        pages = max(getattr(op, "pages", 1), getattr(op, "old", 1), 1)
+        return ordinary(process, op.at, pages)
+    return False
 
 
 @attrs.define(slots=True)
@@ -79,6 +103,8 @@ class Walk:
         named = getattr(op, "p", None)
         processes = self.world.processes
         if not processes or (named is not None and all(p.name != named for p in processes)):
+            return False
+        if named is not None and _concerns_ordinary(self.world.process(named), op):
             return False
         if isinstance(op, ops.Zap):
             fds = next(each.fds for each in processes if each.name == op.p)
