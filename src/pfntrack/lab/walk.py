@@ -111,6 +111,11 @@ class Walk:
             # Only the module's file can be asked for it.
             kinds = [file for fd, file in fds if (fd, file.kind) == (op.fd, "driver")]
             return bool(kinds) and kinds[0].mapping not in self.disordered
+        devices = dict(self.world.phys.devices)
+        if isinstance(op, ops.RamAlloc):
+            return f"ram{op.id}" not in devices
+        if isinstance(op, ops.Open) and op.window.startswith("ram"):
+            return op.window in devices
         if isinstance(op, ops.Ioremap):
             return all(held.key != op.id for held in self.world.phys.ioremaps)
         if isinstance(op, ops.Fail | ops.Unfail):
