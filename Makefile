@@ -26,7 +26,7 @@ help:
 	@echo "make man     write the man page and shell completion anew, from the parser"
 	@echo "make lint    ruff and mypy"
 	@echo "make format  rewrite the sources in canonical form"
-	@echo "make bench   compare searches over the model: evaluations and transitions per second"
+	@echo "make bench   compare with other programs in one run: SPIN, a naive join, real kernels"
 	@echo "make collector  build dist/pfntrack-collect.pyz, one file for Python 3.8 and newer"
 	@echo "make clean   remove $(VENV) and caches"
 
