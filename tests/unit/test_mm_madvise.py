@@ -220,3 +220,13 @@ def test_too_many_vmas(release: str, result: str) -> None:
     lab.do(ops.Sysctl("vm/max_map_count", "11"))
     assert result == lab.madvise(1, 2, "random")
     assert ("[0,4)*", "[0,4)U") == (lab.vmas(), lab.reserved())
+
+
+@pytest.mark.parametrize(
+    ("release", "result"), [("6.1", "EINVAL"), ("6.12", "ENOMEM"), ("7.3", "ENOMEM")]
+)
+def test_populating_meets_a_hole_first(release: str, result: str) -> None:
+    """Newer kernels stop at the hole; 6.1 goes on and is refused by the mapping behind it."""
+    lab = Lab(release)
+    lab.map(at=4)
+    assert result == lab.madvise(2, 4, "populate_read")

@@ -44,6 +44,9 @@ ADVICES_7_3 = ADVICES_6_1 | {"guard_install", "guard_remove"}
 # Every advice of any release; naming another is a mistake of the caller.
 ADVICES = ADVICES_7_3
 
+# From 6.9 on populating is not done mapping by mapping.
+POPULATING = frozenset({"populate_read", "populate_write"})
+
 _EINVAL_ON_PFNMAP = frozenset(
     "dontneed dontneed_locked free cold pageout populate_read populate_write collapse "
     "guard_install guard_remove".split()
@@ -64,7 +67,7 @@ def madvise(step: Step, mm: Mm, start: int, pages: int, advice: str) -> int:
     for vma in mm.overlapping(start, end):
         if vma.start > done:
             unmapped = -errno.ENOMEM
-            if advice in ("populate_read", "populate_write"):
+            if advice in step.quirks.stopped_by_holes:
                 return unmapped  # the others go on behind a hole
         low, done = max(vma.start, start), min(vma.end, end)
         if error := madvise_vma_behavior(step, mm, vma, low, done, advice):

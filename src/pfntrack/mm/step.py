@@ -70,6 +70,8 @@ class MmQuirks:
     # errno of MADV_REMOVE on a mapped sysfs file.
     sysfs_madv_remove: str = "EFBIG"
     advices: frozenset[str] = frozenset()
+    # Advice that returns -ENOMEM at a hole instead of going on behind it.
+    stopped_by_holes: frozenset[str] = frozenset()
     # madvise says so if there are too many VMAs (5.10), not EAGAIN.
     madvise_enomem: bool = False
     # What is logged when overcommit limits strike; {comm}, {pid}, {bytes}.

@@ -16,7 +16,7 @@ from pfntrack.designs.vm_pat_2023 import VmPat2023, VmPat2024
 from pfntrack.designs.vm_pat_fork_window import VmPatForkWindow
 from pfntrack.drivers.vfio import VfioStyle
 from pfntrack.errors import InputFormatError
-from pfntrack.mm.madvise import ADVICES_5_10, ADVICES_6_1, ADVICES_7_3
+from pfntrack.mm.madvise import ADVICES_5_10, ADVICES_6_1, ADVICES_7_3, POPULATING
 from pfntrack.mm.step import MmQuirks, RemapOrder
 from pfntrack.pat.context import PatQuirks, RamFlags
 from pfntrack.pat.mtrr import MtrrLookup
@@ -123,6 +123,7 @@ R6_12 = Release(
         mremap_realigns=True,
         flags_need_write_lock=True,
         mprotect_unaccounts=True,
+        stopped_by_holes=POPULATING,
         vm_enough_memory=_NOT_ENOUGH,
         has_mseal=True,
         advices=ADVICES_6_1,
@@ -143,6 +144,7 @@ R7_3 = Release(
         mremap_realigns=True,
         mremap_checks_first=True,
         mprotect_unaccounts=True,
+        stopped_by_holes=POPULATING,
         vm_enough_memory=_NOT_ENOUGH,
         has_mseal=True,
         sysfs_madv_remove="EOPNOTSUPP",
