@@ -116,6 +116,11 @@ class Walk:
             return f"ram{op.id}" not in devices
         if isinstance(op, ops.Open) and op.window.startswith("ram"):
             return op.window in devices
+        if isinstance(op, ops.Mmap) and not op.shared:
+            # Mapped privately its place becomes an offset, and that differs from boot to boot.
+            files = dict(self.world.process(op.p).fds)
+            window = files[op.fd].window if op.fd in files else None
+            return window is None or not window.ram
         if isinstance(op, ops.Ioremap):
             return all(held.key != op.id for held in self.world.phys.ioremaps)
         if isinstance(op, ops.Fail | ops.Unfail):
