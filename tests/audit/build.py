@@ -18,6 +18,8 @@ RECORDED = sorted(path.name for path in SNAPSHOTS.iterdir())
 VERSION = "Linux version {} (builder@host) (gcc 12.2.0) #1 SMP"
 RELEASES = {"5.10": "5.10.223", "6.1": "6.1.192", "6.12": "6.12.117", "7.3": "7.3.4"}
 BAR = 0xFE000000
+# No kernel is without areas that are none of ioremap.
+STACK = "0x0000000011a8510e-0x00000000e0d5a480   20480 dup_task_struct+0x1/0x2 pages=4 vmalloc\n"
 TRACKED = "rd wr sh mr mw me ms pf io de ar dd sd"
 UNTRACKED = "rd wr sh mr mw me ms pf io de dd sd"
 COW = "rd wr mr mw me pf io de ar dd ac sd"
@@ -108,7 +110,8 @@ def write(
         "cmdline": "quiet\n",
         "iomem": iomem,
         "mtrr": "reg00: base=0x0c0000000 ( 3072MB), size= 1024MB, count=1: uncachable\n",
-        "vmallocinfo": "".join(
+        "vmallocinfo": STACK
+        + "".join(
             f"0x0000000011a8510e-0x00000000e0d5a480 {e - s + 4096:7} {owner}+0x1/0x2 "
             f"phys=0x{s:016x} ioremap\n"
             for s, e, owner in areas

@@ -115,7 +115,7 @@ def machine(root: Path) -> None:
         "proc/cmdline": "quiet\n",
         "proc/iomem": (source / "iomem").read_text(),
         "proc/mtrr": (source / "mtrr").read_text(),
-        "proc/vmallocinfo": "",
+        "proc/vmallocinfo": (source / "vmallocinfo").read_text(),
         "proc/cpuinfo": "flags : pat\n\nprocessor : 1\n",
         "proc/uptime": "5.00 1.00\n",
         collector.DEBUGFS: (source / "pat_memtype_list").read_text(),

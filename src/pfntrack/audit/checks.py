@@ -107,7 +107,7 @@ def _leaks(evidence: Evidence, owners: Ownership) -> Iterator[Finding]:
             text += f" and {more} more" if more > 0 else ""
             basis = (sources.listed, sources.maps, sources.flags)
             pids = tuple(sorted(held.pids))
-            yield Finding("pieces-mismatch", "warning", "likely", text, basis, where, kind, pids)
+            yield Finding("pieces-mismatch", "warning", held.sure, text, basis, where, kind, pids)
 
 
 def _lone(evidence: Evidence, owners: Ownership, cover: mapping.Cover) -> Iterator[Finding]:
@@ -135,6 +135,9 @@ def _lone(evidence: Evidence, owners: Ownership, cover: mapping.Cover) -> Iterat
         if cover.moving.touches(area.start, area.end):
             continue
         gaps = cover.gaps([(area.start, area.end)])
+        if gaps and not cover.knows_claims:
+            # It may be RAM, whose types are not in the list.
+            continue
         text = f"ioremap {area.owner} {span_text(area.start, area.end)}"
         basis = (sources.areas, sources.listed)
         if gaps:

@@ -28,13 +28,15 @@ class Cover:
         self.claims = Disjoint((start, end) for start, end, _ in evidence.state.claims)
         self.untracked = Untracked(evidence)
         self.moving = owners.moving
+        self.knows_claims = evidence.knows_claims
         self.entries = evidence.known("entries") is Confidence.READ
 
     def mapped(self, user: User) -> list[Range]:
         """Physical ranges of the VMA that are still mapped, as far as that can be told.
 
         Without page tables: claiming a range for a driver revokes user
-        mappings of all of it, so the claimed parts are taken as gone.
+        mappings of all of it, so the claimed parts are taken as gone. Where
+        claims are not known either, nothing can be told.
         """
         if self.entries:
             return [
@@ -42,7 +44,9 @@ class Cover:
                 for entry in user.vma.entries
                 if entry.pfn is not None
             ]
-        return [] if user.phys is None else self.claims.outside(*user.phys)
+        if user.phys is None or not self.knows_claims:
+            return []
+        return self.claims.outside(*user.phys)
 
     def gaps(self, parts: Sequence[Range]) -> list[Range]:
         """Parts that no reservation covers although one should."""
@@ -86,7 +90,7 @@ def tracking(evidence: Evidence, people: Sequence[User], cover: Cover) -> Iterat
                     user.asked.cattr if user.asked is not None else None,
                     (user.pid,),
                 )
-        elif user.tracked and user.kind != "vfio":
+        elif user.tracked and user.kind != "vfio" and cover.knows_claims:
             whole = parts if cover.entries else [user.phys]
             for start, end in cover.gaps(whole):
                 yield Finding(

@@ -132,6 +132,11 @@ class Evidence:
         """Whether every mapping that can hold an entry was looked at, in kernel memory."""
         return self.known("entries") is Confidence.READ and not self.gaps & HOLDERS
 
+    @property
+    def knows_claims(self) -> bool:
+        """Whether it is known where RAM is, and what drivers have claimed."""
+        return self.known("claims") is not Confidence.UNKNOWN
+
     def whole(self, group: str) -> bool:
         """Whether nothing of a group is known to be missing."""
         return group not in self.gaps

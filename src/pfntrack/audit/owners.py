@@ -127,6 +127,9 @@ class _Match:
             return False
         if self.evidence.known("entries") is Confidence.READ:
             return any(entry.pfn is not None for entry in user.vma.entries)
+        if not self.evidence.knows_claims or not self.evidence.whole("kernel_mappings"):
+            # It may be revoked, and the entry an ioremap area's.
+            return False
         return bool(self.claims.outside(*user.phys))
 
     def _pieces(self, people: Sequence[User]) -> None:
@@ -147,8 +150,13 @@ class _Match:
                     holders[ranges[at]].append(user)
         for span, partners in holders.items():
             partners.sort(key=lambda user: (user.pid, user.vma.start))
+            if self.evidence.vm_pat:
+                seen = any(user.vma.flags for user in partners)
+                held = Holding(Standing.PIECES, "likely" if seen else "possible", tuple(partners))
+            else:
+                held = Holding(Standing.POSSIBLE, "possible", tuple(partners), note=_NO_MODEL)
             for at in left[span]:
-                self.found[at] = Holding(Standing.PIECES, "likely", tuple(partners))
+                self.found[at] = held
 
     def _left_by_range(self) -> dict[Range, list[int]]:
         left: dict[Range, list[int]] = defaultdict(list)
@@ -314,6 +322,7 @@ class _Match:
         return _LEFT if self.evidence.sees_all_holders and self.evidence.lasting else _SUSPECTED
 
 
+_NO_MODEL = "mappings that lie in it; whether they share it depends on the kernel's release"
 _STALE = Holding(
     Standing.STALE,
     "certain",

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import attrs
 
 from pfntrack.audit.evidence import HOLDERS, Evidence
-from pfntrack.audit.intervals import Range
+from pfntrack.audit.intervals import Disjoint, Range
 from pfntrack.audit.owners import Holding, Ownership, Standing
 from pfntrack.audit.tree import ReplayTree
 from pfntrack.audit.users import Untracked, User
@@ -50,11 +50,26 @@ def forecast(evidence: Evidence, people: Sequence[User], owners: Ownership) -> F
     """Replay every exit alone and then all of them."""
     if evidence.release is None and people:
         return Forecast(decidable=False)
-    if evidence.gaps & (HOLDERS | {"reservations", "log"}):
+    if evidence.pat_on is not False and evidence.gaps & (HOLDERS | {"reservations", "log"}):
         return Forecast(decidable=False)
     if evidence.pat_on is None and not evidence.state.reservations:
         return Forecast(decidable=False)
+    if evidence.pat_on is not False and evidence.vm_pat and _guessing(evidence, owners):
+        return Forecast(decidable=False)
     return _Replay(evidence, people, owners).run()
+
+
+def _guessing(evidence: Evidence, owners: Ownership) -> bool:
+    """Whether it is not known if some release takes place, or if the list could hold its range."""
+    if any(user.tracked is None and _untracks(user) for user in owners.lone_users):
+        return True
+    if evidence.knows_claims:
+        return False
+    listed = Disjoint((row.start, row.end) for row in evidence.state.reservations)
+    return any(
+        user.phys is not None and _untracks(user) and not listed.touches(*user.phys)
+        for user in owners.lone_users
+    )
 
 
 class _Replay:

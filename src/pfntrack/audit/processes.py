@@ -88,6 +88,8 @@ def load(folder: Path) -> Processes:
         if not vmas:
             malformed.append(f"pid/{pid}: no mapping could be read (it may have been exiting)")
             continue
+        if any(not vma.flags for vma in vmas):
+            malformed.append(f"pid/{pid}: no smaps: whether its mappings are tracked is not known")
         copied.update({(pid, start): size for start, size in counted.items()})
         info = read(path / "fdinfo.vfio") or ""
         names = [m[1] for line in _SYSPATH.findall(info) if (m := _BDF.search(line))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
@@ -18,6 +19,8 @@ from pfntrack.pat.cachemode import BY_CATTR
 from pfntrack.releases import Release, release_for
 from pfntrack.state import Confidence, Process, Reservation, State
 
+# What the collector notes if it may not look at some process.
+_DENIED = re.compile(r"^unread (proc: [^\n]{1,200})", re.MULTILINE)
 KNOWN_FILES = ("version", "iomem", "vmallocinfo", "dmesg", readings.LIST)
 
 
@@ -49,7 +52,7 @@ class SnapshotCollector:
             log,
             read(folder / "cpuinfo") or "",
         )
-        vmalloc = read(folder / "vmallocinfo")
+        vmalloc = (read(folder / "vmallocinfo") or "").strip()
         resources = _iomem(folder)
         mtrr_text = read(folder / "mtrr")
         state = State(
@@ -60,7 +63,7 @@ class SnapshotCollector:
                 Reservation(start, end, BY_CATTR[kind]) for start, end, kind in lists.rows
             ),
             processes=people.processes,
-            kernel_mappings=() if vmalloc is None else system.areas(vmalloc),
+            kernel_mappings=system.areas(vmalloc),
             claims=tuple((r.start, r.end, r.name) for r in claimed(resources)),
             confidence={
                 "reservations": Confidence.READ if lists.exists else Confidence.UNKNOWN,
@@ -87,7 +90,16 @@ class SnapshotCollector:
             copied=people.copied,
             parents=people.parents,
             missing=tuple(_missing(folder, lists, people, pat_on, kernel, resources)),
+            gaps=frozenset(_gaps(vmalloc, meta)),
         )
+
+
+def _gaps(vmalloc: str, meta: str) -> Iterator[str]:
+    """Groups that can hide a holder and are known not to be whole."""
+    if not vmalloc:
+        yield "kernel_mappings"
+    if _DENIED.search(meta):
+        yield "processes"
 
 
 def kernel_text(kernel: KernelRelease | None) -> str:
@@ -154,11 +166,14 @@ def _missing(
         found.append("version: no release found: the tracking model is not known")
     if not resources:
         found.append("iomem: no addresses (root only): claims and RAM are not known")
-    if read(folder / "vmallocinfo") is None:
+    if not (read(folder / "vmallocinfo") or "").strip():
         found.append("vmallocinfo: not readable (root only): ioremap owners are not known")
     if not (folder / "pci").is_dir():
         found.append("pci: not there: no BAR and no driver is known")
     if read(folder / "dmesg") is None:
         found.append("dmesg: not readable: nothing can be proved stale")
+    denied = _DENIED.search(read(folder / "meta") or "")
+    if denied is not None:
+        found.append(printable(denied[1]))
     found += people.malformed[:20]
     return found

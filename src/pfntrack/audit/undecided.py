@@ -26,10 +26,12 @@ def open_questions(evidence: Evidence, people: Sequence[User], exits: Forecast) 
     if not evidence.whole("mtrr"):
         yield "which types really differ: the MTRRs could not be read"
     if evidence.gaps & HOLDERS:
-        yield "which reservations are stale: a holder may be in what could not be read"
+        yield "which reservations are stale: their holder may be in what could not be read"
     hidden = sum(user.phys is None and user.tracked is not False for user in people)
     if hidden:
         yield f"{hidden} mappings of other files: their physical address is not visible"
+    if evidence.vm_pat and not evidence.knows_claims and any(u.tracked is False for u in people):
+        yield "which mappings without tracking are still mapped: claims of drivers are not known"
     if people and evidence.known("entries") is not Confidence.READ:
         yield from _without_page_tables(evidence, people)
 
