@@ -81,6 +81,7 @@ RAM_FLAGS = (
 C = Citation
 REWORK = (
     C("f8e97613fed2", "mm: convert VM_PFNMAP tracking to pfnmap_track() + pfnmap_untrack()"),
-    C("cba4dbeb7bfc", "the same 6.16 series: releases match exactly or not at all"),
+    C("cba4dbeb7bfc", "mm: remove VM_PAT"),
+    C("81baf8450165", "x86/mm/pat: remove MEMTYPE_*_MATCH"),
 )
 REWORK_WINDOW = Window("4.5", "6.16")

@@ -188,7 +188,7 @@ KERNEL: tuple[Code, ...] = (
         Window("3.7", "6.16"),
         REWORK,
         (
-            C("c5541ba378e3", "mm: follow_pte() improvements (the assertion, 6.10)"),
+            C("c5541ba378e3", "mm: follow_pte() improvements"),
             C("syzbot 35a4414f6e247f515443", "WARNING in follow_pte"),
         ),
     ),
@@ -216,8 +216,8 @@ KERNEL: tuple[Code, ...] = (
                 ("4.19", "4.19.312"),
             ),
         ),
-        (C("04c35ab3bdae", "x86/mm/pat: fix VM_PAT handling in COW mappings (CVE-2024-35877)"),),
-        (),
+        (C("04c35ab3bdae", "x86/mm/pat: fix VM_PAT handling in COW mappings"),),
+        (C("CVE-2024-35877", "the number of this defect"),),
     ),
     Code(
         "UNTRACK_FAILED_FORK",
@@ -244,10 +244,19 @@ KERNEL: tuple[Code, ...] = (
         ),
         (
             C("d155df53f310", "x86/mm/pat: clear VM_PAT if copy_p4d_range failed"),
-            C("dc84bc2aba85", "x86/mm/pat: Fix VM_PAT handling when fork() fails (CVE-2025-22090)"),
-            C("e9f180d7cfde", "x86/mm/pat: fix of the above for split and mremap"),
+            C(
+                "dc84bc2aba85",
+                "x86/mm/pat: Fix VM_PAT handling when fork() fails in copy_page_range()",
+            ),
+            C(
+                "e9f180d7cfde",
+                "kernel/fork: only call untrack_pfn_clear() on VMAs duplicated for fork()",
+            ),
         ),
-        (C("syzbot 5f488e922d047d8f00cc", "WARNING in untrack_pfn"),),
+        (
+            C("CVE-2025-22090", "the number of this defect"),
+            C("syzbot 5f488e922d047d8f00cc", "WARNING in untrack_pfn"),
+        ),
     ),
     Code(
         "UNTRACK_AFTER_FAILED_REMAP",
@@ -314,7 +323,10 @@ KERNEL: tuple[Code, ...] = (
         Window("6.16", None),
         (),
         (
-            C("f8e97613fed2", "mm: convert VM_PFNMAP tracking (introduced the rule)"),
+            C(
+                "f8e97613fed2",
+                "mm: convert VM_PFNMAP tracking to pfnmap_track() + pfnmap_untrack()",
+            ),
             C("cornelisnetworks/opa-psm2 74", "hfi1 receive buffers, bisected"),
         ),
     ),

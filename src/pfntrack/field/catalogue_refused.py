@@ -186,7 +186,10 @@ REFUSED: tuple[Code, ...] = (
         None,
         (),
         (
-            C("67f9085596ee", "PCI: bridge window sizing, 6.15-rc; BAR left unassigned"),
+            C(
+                "67f9085596ee",
+                "PCI: Allow relaxed bridge window tail sizing for optional resources",
+            ),
             C("syzbot 353be47c9ce21b68b7ed", "usbfs: wrapped range"),
             C("kernel bugzilla 11346", "2.6.27-rc: BUG in reserve_memtype, wrapped ACPI table"),
         ),
