@@ -19,11 +19,11 @@ from pfntrack.repro.mail import mail
 from pfntrack.repro.pieces import names_in, needed, pieces
 from pfntrack.repro.source import needs_module
 from pfntrack.repro.steps import module_numbers, quoted
-from pfntrack.repro.trial import FAIL, Trial
+from pfntrack.repro.trial import FAIL, Trial, compile_program
 from pfntrack.scenario import find, library, parse
 
 EXPECTED = Path(__file__).parent / "expected"
-FLAGS = ("-O2", "-Wall", "-Wextra", "-Werror", "-c", "-o", "/dev/null")
+FLAGS = ("-O2", "-Wall", "-Wextra", "-Wunused-macros", "-Werror", "-c", "-o", "/dev/null")
 
 # Between them they use every helper but those of RAM and of the debugger.
 COMPILED = (
@@ -37,6 +37,7 @@ COMPILED = (
     "ram-remap-shifted-twice",
     "debugger-reads-copy",
     "leak-then-ioremap",
+    "adjacent-wc-uc",
 )
 
 
@@ -74,6 +75,19 @@ def test_analyzer_is_quiet(tmp_path: Path) -> None:
     """The compiler's analyzer finds nothing in the largest program."""
     text = source(plan(find("zap-one-page-alias")), "alias")
     compiles(text, tmp_path / "program.c", "-fanalyzer")
+
+
+@pytest.mark.parametrize("word", ["HX=0000:00:04.0:2", "=0000:00:04.0:2", "H", "H=0000"])
+def test_only_a_whole_name_is_a_window(word: str, tmp_path: Path) -> None:
+    """A program does not take another BAR for a name that is only like one of its windows."""
+    if shutil.which("gcc") is None:
+        pytest.skip("gcc is not installed")
+    path = tmp_path / "s"
+    path.write_bytes(compile_program(source(plan(find("split-head-first")), "s"), "s"))
+    path.chmod(0o755)
+    done = subprocess.run([path, word], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("usage: ")
 
 
 def test_many_scenarios_make_programs() -> None:

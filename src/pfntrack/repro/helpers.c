@@ -1,9 +1,11 @@
 /// PAGE: stdbool.h stdio.h
 #define PAGE 4096UL
 
-/// ARENA AT PAGES: sys/types.h
+/// ARENA AT:
 #define ARENA 0x400000000000UL	/* page 0 of the steps */
 #define AT(page) ((void *)(ARENA + (page) * PAGE))
+
+/// PAGES: sys/types.h
 #define PAGES(count) ((size_t)(count) * PAGE)
 
 /// shared me: sys/types.h
@@ -331,8 +333,10 @@ static void name_windows(int argc, char **argv)
 		char *value = strchr(argv[i], '='), *bar = strrchr(argv[i], ':');
 
 		for (w = 0; w < NR_WINDOWS && value && bar > value; w++) {
-			if (strncmp(argv[i], windows[w].name, value - argv[i]) ||
-			    !windows[w].device)
+			size_t length = strlen(windows[w].name);
+
+			if (strncmp(argv[i], windows[w].name, length) ||
+			    argv[i] + length != value || !windows[w].device)
 				continue;
 			*bar = 0;
 			windows[w].device = value + 1;
@@ -475,10 +479,7 @@ struct lab_request {
 /// lab:
 static int lab = -1;	/* the driver module's file */
 
-/// lab_ask ASK: string.h
-#define ASK(file, what, ...) \
-	lab_ask(file, what, "", (const __u64[8]){ __VA_ARGS__ }, NULL)
-
+/// lab_ask: string.h
 static long lab_ask(int file, __u64 what, const char *name, const __u64 *arg, __u64 *out)
 {
 	struct lab_request q = { .what = what };
@@ -491,6 +492,10 @@ static long lab_ask(int file, __u64 what, const char *name, const __u64 *arg, __
 		*out = q.out;
 	return ret;
 }
+
+/// ASK:
+#define ASK(file, what, ...) \
+	lab_ask(file, what, "", (const __u64[8]){ __VA_ARGS__ }, NULL)
 
 /// open_lab: errno.h fcntl.h unistd.h
 /* A file of the driver module, which maps pages of a window. */
@@ -584,13 +589,16 @@ static void read_list(struct list *list)
 	list->count = 0;
 	if (!file)
 		bail_out("cannot read " RESERVATIONS);
-	while (fgets(line, sizeof(line), file) && list->count < MAX_RESERVATIONS) {
+	while (fgets(line, sizeof(line), file)) {
 		if (sscanf(line, "PAT: [mem 0x%lx-0x%lx] %23s",
 			   &one.start, &one.end, one.type) != 3 &&
 		    sscanf(line, "%23s @ 0x%lx-0x%lx", one.type, &one.start, &one.end) != 3)
 			continue;
-		if (window_of(one.start, one.end) < NR_WINDOWS)
-			list->at[list->count++] = one;
+		if (window_of(one.start, one.end) == NR_WINDOWS)
+			continue;
+		if (list->count == MAX_RESERVATIONS)
+			bail_out("more than %d reservations", MAX_RESERVATIONS);
+		list->at[list->count++] = one;
 	}
 	fclose(file);
 }
@@ -645,7 +653,7 @@ static void log_read(void)
 		if (len <= 0)
 			break;
 		if (log_length + len >= sizeof(log_text))
-			continue;
+			bail_out("the kernel says more in one step than is kept here");
 		memcpy(log_text + log_length, record, len);
 		log_length += len;
 		log_text[log_length] = 0;
@@ -857,9 +865,11 @@ static int read_mapped(enum process who, struct mapped *found)
 	if (lab_ask(lab, PFNLAB_STATE, "", arg, &length))
 		bail_out("cannot read the page table of process %d", shared->pid[who]);
 	text[length] = 0;
-	for (line = strtok(text, "\n"); line && count < MAX_MAPPED; line = strtok(NULL, "\n")) {
+	for (line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
 		if (sscanf(line, "P %lx %lu %lx %lx", &at, &pages, &first, &bits) != 4)
 			continue;
+		if (count == MAX_MAPPED)
+			bail_out("more than %d runs of page-table entries", MAX_MAPPED);
 		found[count++] = (struct mapped){
 			(at - ARENA) / PAGE, pages, first, page_type(bits),
 		};

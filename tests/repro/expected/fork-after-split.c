@@ -66,6 +66,7 @@ static struct place windows[] = {
 
 #define ARENA 0x400000000000UL	/* page 0 of the steps */
 #define AT(page) ((void *)(ARENA + (page) * PAGE))
+
 #define PAGES(count) ((size_t)(count) * PAGE)
 
 /* What the processes share: whose turn it is, and what came of the step. */
@@ -259,8 +260,10 @@ static void name_windows(int argc, char **argv)
 		char *value = strchr(argv[i], '='), *bar = strrchr(argv[i], ':');
 
 		for (w = 0; w < NR_WINDOWS && value && bar > value; w++) {
-			if (strncmp(argv[i], windows[w].name, value - argv[i]) ||
-			    !windows[w].device)
+			size_t length = strlen(windows[w].name);
+
+			if (strncmp(argv[i], windows[w].name, length) ||
+			    argv[i] + length != value || !windows[w].device)
 				continue;
 			*bar = 0;
 			windows[w].device = value + 1;
@@ -325,13 +328,16 @@ static void read_list(struct list *list)
 	list->count = 0;
 	if (!file)
 		bail_out("cannot read " RESERVATIONS);
-	while (fgets(line, sizeof(line), file) && list->count < MAX_RESERVATIONS) {
+	while (fgets(line, sizeof(line), file)) {
 		if (sscanf(line, "PAT: [mem 0x%lx-0x%lx] %23s",
 			   &one.start, &one.end, one.type) != 3 &&
 		    sscanf(line, "%23s @ 0x%lx-0x%lx", one.type, &one.start, &one.end) != 3)
 			continue;
-		if (window_of(one.start, one.end) < NR_WINDOWS)
-			list->at[list->count++] = one;
+		if (window_of(one.start, one.end) == NR_WINDOWS)
+			continue;
+		if (list->count == MAX_RESERVATIONS)
+			bail_out("more than %d reservations", MAX_RESERVATIONS);
+		list->at[list->count++] = one;
 	}
 	fclose(file);
 }
