@@ -124,13 +124,24 @@ def test_runs_side_by_side(capsys: pytest.CaptureFixture[str], run: Any) -> None
         ("report truncate-middle -o /dev/null/page", "/dev/null/page: "),
         ("report truncate-middle -o x.html --with 7.3 --design ours", "--with LIST"),
         ("run truncate-middle --html /dev/null/page", "/dev/null/page: "),
+        ("run truncate-middle --html no/such/x.page", "there is no folder no/such"),
+        ("check --html no/x.page", "no/x.page: there is no folder no"),
+        ("compare --explore 6.12 7.3 -o no/x.pfn", "no/x.pfn: there is no folder no"),
+        ("lab conform --kernel 6.12 --junit no/x.xml", "no/x.xml: there is no folder no"),
+        ("report truncate-middle -o no/x.page", "no/x.page: No such file"),
+        ("repro truncate-middle -o no/x.c", "no/x.c: No such file"),
         (f"audit --snapshot {SNAPSHOTS / '6.1-idle'} --range 0-1 --html x.html", "--html"),
     ],
 )
 def test_command_line(
-    line: str, said: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    line: str,
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Mistakes on the command line get one line and exit code 2, and write nothing."""
+    monkeypatch.chdir(tmp_path)
     assert main(line.replace("x.html", str(tmp_path / "x.html")).split()) == 2
     error = capsys.readouterr().err
     assert said in error

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pfntrack.check import jit
 from pfntrack.check.hunt import Hunted, chosen, hunt
-from pfntrack.cli.common import say, write_json, write_text
+from pfntrack.cli.common import make_folder, say, write_json, write_text
 from pfntrack.report import bugs as report
 from pfntrack.report.cases import junit, ktap
 from pfntrack.scenario import format_scenario
@@ -72,6 +72,7 @@ def run(args: argparse.Namespace) -> int:
 def _save(hunted: list[Hunted], folder: Path) -> dict[str, str]:
     """Write the programs; bug to file name."""
     files = {}
+    make_folder(folder)
     for each in hunted:
         if each.program is None:
             continue

@@ -22,6 +22,7 @@ from pfntrack.cli.common import (
     add_html,
     add_model,
     chosen,
+    make_folder,
     say,
     write_html,
     write_json,
@@ -208,6 +209,7 @@ def _examples(search: Search, found: Found) -> dict[str, Scenario]:
 def _write(examples: dict[str, Scenario], folder: Path) -> dict[str, str]:
     """Write the counterexamples; property to file name."""
     files = {}
+    make_folder(folder)
     for name, made in examples.items():
         path = folder / f"{made.name}.pfn"
         write_text(path, format_scenario(made))

@@ -38,7 +38,7 @@ def add_html(parser: argparse.ArgumentParser) -> None:
     """The --html option."""
     parser.add_argument(
         "--html",
-        type=Path,
+        type=output_file,
         metavar="FILE",
         help="also write one self-contained HTML page (see `pfntrack report`)",
     )
@@ -95,14 +95,35 @@ def write_html(path: Path | None, kind: str, value: Any, name: str = "") -> None
         write_text(path, page(document_of(kind, value, name)))
 
 
+def output_file(word: str) -> Path:
+    """The file that an option names, refused before the work rather than after it.
+
+    Raises InputFormatError: its folder is not there, which is probably a slip.
+    """
+    path = Path(word)
+    if not path.parent.is_dir():
+        raise InputFormatError(f"{word}: there is no folder {path.parent}")
+    return path
+
+
 def write_text(path: Path, text: str) -> None:
-    """A result in a file.
+    """A result in a file, in a folder that is there.
 
     Raises InputFormatError: it cannot be written.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputFormatError(f"{path}: {error.strerror or error}") from None
+
+
+def make_folder(path: Path) -> None:
+    """The folder that an option names for several files.
+
+    Raises InputFormatError: it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputFormatError(f"{path}: {error.strerror or error}") from None
 

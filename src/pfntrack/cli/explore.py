@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from pathlib import Path
 
 from pfntrack.check.explore import Limits
 from pfntrack.check.pair import FIELDS, compare, scenario
 from pfntrack.check.run import run_scenario
-from pfntrack.cli.common import releases, write_json, write_text
+from pfntrack.cli.common import output_file, releases, write_json, write_text
 from pfntrack.cli.search import add_search, positive, search_setting
 from pfntrack.errors import InputFormatError
 from pfntrack.report.difference import difference_json, text
@@ -28,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     search.add_argument("--depth", type=positive, metavar="N", help="programs of up to N steps")
     search.add_argument("--time", type=positive, metavar="SECONDS", help="give up after that")
     search.add_argument(
-        "-o", "--output", type=Path, metavar="FILE", help="write the program as a scenario"
+        "-o", "--output", type=output_file, metavar="FILE", help="write the program as a scenario"
     )
 
 

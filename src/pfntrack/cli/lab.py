@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pfntrack.check.run import run_scenario
-from pfntrack.cli.common import add_html, add_json, write_html, write_json
+from pfntrack.cli.common import add_html, add_json, make_folder, output_file, write_html, write_json
 from pfntrack.errors import GuestError
 from pfntrack.lab import formats, fuzz
 from pfntrack.lab.apt import progress
@@ -79,7 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     shape.add_argument("--ktap", action="store_true", help="KTAP instead of text")
     add_json(sub)
     add_html(sub)
-    sub.add_argument("--junit", type=Path, metavar="FILE", help="also write JUnit's XML")
+    sub.add_argument("--junit", type=output_file, metavar="FILE", help="also write JUnit's XML")
     sub.add_argument("--traces", type=Path, metavar="DIR", help="also keep traces that differ")
     sub.set_defaults(lab=_conform)
 
@@ -195,7 +195,7 @@ def _record(args: argparse.Namespace) -> int:
         return _dry_run(args.kernel)
     plans = gather(args.files)
     kernel = _prepare(args.kernel)
-    args.out.mkdir(parents=True, exist_ok=True)
+    make_folder(args.out)
     for plan in plans:
         if plan.reasons:
             progress(f"{plan.scenario.name}: skipped: {'; '.join(plan.reasons)}")
@@ -279,6 +279,7 @@ def _fuzz(args: argparse.Namespace) -> int:
     if args.dry_run:
         return _dry_run(args.kernel)
     kernel = _prepare(args.kernel)
+    make_folder(args.out)
     campaign = fuzz.Campaign(
         kernel, release_for(kernel.series), args.seed, args.steps, args.jobs, args.corpus, args.vfio
     )

@@ -99,8 +99,8 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     words = sys.argv[1:] if argv is None else argv
-    args = build_parser(words[0] if words else None).parse_args(words)
     try:
+        args = build_parser(words[0] if words else None).parse_args(words)
         code = cast("int", args.run(args))
         sys.stdout.flush()
     except GuestError as error:

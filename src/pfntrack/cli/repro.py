@@ -11,7 +11,7 @@ from pathlib import Path
 import attrs
 
 from pfntrack.check.properties import PROPERTIES
-from pfntrack.cli.common import add_json, add_model, chosen, write_json, write_text
+from pfntrack.cli.common import add_json, add_model, chosen, make_folder, write_json, write_text
 from pfntrack.errors import GuestError, InputFormatError
 from pfntrack.lab.apt import progress
 from pfntrack.lab.kernels import find as find_kernel
@@ -148,10 +148,7 @@ def _write(programs: list[Program], args: argparse.Namespace) -> None:
     if not _is_folder(args):
         write_text(args.output, programs[0].text)
         return
-    try:
-        args.output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputFormatError(f"{args.output}: {error.strerror or error}") from None
+    make_folder(args.output)
     for each in programs:
         write_text(args.output / f"{each.name}.c", each.text)
 

@@ -11,7 +11,7 @@ from pfntrack.check import jit
 from pfntrack.check.bounds import PRESETS, parse_bounds, parse_groups
 from pfntrack.check.properties import PROPERTIES
 from pfntrack.check.study import FIELDS, Field, Row, study
-from pfntrack.cli.common import say, write_json, write_text
+from pfntrack.cli.common import make_folder, say, write_json, write_text
 from pfntrack.cli.search import positive, properties_of
 from pfntrack.designs import DESIGNS
 from pfntrack.errors import InputFormatError
@@ -131,6 +131,7 @@ def _put(file: Path, tables: str) -> None:
 def _save(rows: Sequence[Row], folder: Path) -> dict[tuple[str, str], str]:
     """Write the programs; (design, property) to file name."""
     files = {}
+    make_folder(folder)
     for row in rows:
         for name, broken in row.broken.items():
             path = folder / f"{row.design}-breaks-{name}.pfn"
