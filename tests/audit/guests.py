@@ -65,6 +65,7 @@ class Observed:
 
     kernel: str
     dump: Path
+    kdump: Path
     snapshot: Path
     details: dict[str, dict[int, Details]]
     from_dump: Audit
@@ -101,10 +102,11 @@ class Player:
             self.alive.remove(process)
 
 
-def dump(guest: Guest, path: Path) -> None:
-    """A memory dump in ELF form, as QEMU writes it."""
+def dump(guest: Guest, path: Path, form: str = "elf") -> None:
+    """A memory dump as QEMU writes it, `elf` or `kdump-zlib`."""
+    where = f"file:{path}"
     with Monitor(guest.outside) as monitor:
-        monitor.execute("dump-guest-memory", paging=False, protocol=f"file:{path}")
+        monitor.execute("dump-guest-memory", paging=False, protocol=where, format=form)
 
 
 def observe(kernel: str, folder: Path) -> Observed:
@@ -121,6 +123,7 @@ def observe(kernel: str, folder: Path) -> Observed:
         }
         path = folder / "vmcore"
         dump(guest, path)
+        dump(guest, folder / "kdump", "kdump-zlib")
         from_dump = audit(MemoryCollector(lambda: open_vmcore(path)).collect())
         from_qemu = audit(MemoryCollector(lambda: open_qemu(guest.outside)).collect())
         processes = from_dump.evidence.state.processes
@@ -133,6 +136,7 @@ def observe(kernel: str, folder: Path) -> Observed:
     return Observed(
         kernel,
         path,
+        folder / "kdump",
         folder / "text",
         details,
         from_dump,

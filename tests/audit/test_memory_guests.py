@@ -282,6 +282,18 @@ def test_a_dump_with_holes_claims_nothing_that_it_cannot_see(kernel: str) -> Non
 
 
 @every_kernel
+def test_a_compressed_dump_leads_to_the_same_audit(kernel: str) -> None:
+    """QEMU's kdump form, which names no kernel, holds what the ELF dump does."""
+    seen = guest(kernel)
+    packed = audit(MemoryCollector(lambda: program.open_vmcore(seen.kdump)).collect())
+    was, now = report_json.as_json(seen.from_dump), report_json.as_json(packed)
+    for made in (was, now):
+        del made["input"]["name"]
+    assert now == was
+    assert packed.findings
+
+
+@every_kernel
 def test_a_dump_that_was_cut_off_is_one_line_of_error_or_a_report(
     kernel: str, tmp_path: Path
 ) -> None:

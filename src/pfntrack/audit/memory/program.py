@@ -7,8 +7,10 @@ a file with DWARF is given.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import attrs
@@ -17,6 +19,7 @@ from drgn.helpers.linux.kallsyms import load_vmlinux_kallsyms
 
 from pfntrack.audit.memory import note
 from pfntrack.audit.memory.btf import Btf
+from pfntrack.audit.memory.kdump import KdumpFile
 from pfntrack.audit.memory.qmp import Monitor
 from pfntrack.audit.memory.types import BtfFinder
 from pfntrack.errors import InputFormatError
@@ -27,6 +30,7 @@ logging.getLogger("drgn").setLevel(logging.ERROR)
 _SYS_BTF = Path("/sys/kernel/btf/vmlinux")
 KCORE = Path("/proc/kcore")
 _MAX_BTF = 256 << 20
+Read = Callable[[int, int, int, bool], bytes]
 
 
 @attrs.frozen
@@ -71,18 +75,41 @@ def _with_found_note(path: Path, name: str, first: Exception) -> Program:
         notes = note.in_file(path)
     except (OSError, ValueError):
         notes = []
-    for found in notes:
-        prog = Program(vmcoreinfo=found)
+    for each in notes:
+        prog = Program(vmcoreinfo=each)
         try:
             prog.set_core_dump(path)
         except Exception as error:
             first = error
         else:
             return prog
-    words = _words(first)
-    if "kdump" in words.lower():
-        words += ": kdump files of QEMU lack what describes the kernel: take an ELF dump"
-    raise InputFormatError(f"{name}: expected an ELF or kdump memory dump: {words}")
+    found = _of_qemu(path)
+    if found is not None:
+        return found
+    raise InputFormatError(f"{name}: expected an ELF or kdump memory dump: {_words(first)}")
+
+
+def _of_qemu(path: Path) -> Program | None:
+    """A kdump file that describes no kernel, as QEMU makes them; None if it is none."""
+    try:
+        dump = KdumpFile(path)
+        notes = note.in_memory([(0, dump.end)], dump.look)
+    except (OSError, ValueError, FaultError):
+        return None
+    for each in notes:
+        # drgn raises what it likes for a note that makes no sense, as it does for a whole file.
+        with contextlib.suppress(Exception):
+            return _custom([(0, dump.end)], dump.read, each, live=False)
+    return None
+
+
+def _custom(ram: list[tuple[int, int]], read: Read, vmcoreinfo: bytes, *, live: bool) -> Program:
+    """A Linux kernel in physical memory that `read` gives."""
+    prog = Program(Platform(Architecture.X86_64))
+    for start, end in ram:
+        prog.add_memory_segment(start, end - start, read, physical=True)
+    prog.set_linux_kernel_custom(vmcoreinfo, is_live=live)
+    return prog
 
 
 def open_kcore(debug: Path | None = None) -> Machine:
@@ -132,11 +159,7 @@ def _recognised(memory: Program, name: str, ram: list[tuple[int, int]]) -> Progr
     notes = note.in_memory(ram, look)
     if not notes:
         raise InputFormatError(f"{name}: no Linux kernel found in the guest's memory")
-    prog = Program(Platform(Architecture.X86_64))
-    for start, end in ram:
-        prog.add_memory_segment(start, end - start, read, physical=True)
-    prog.set_linux_kernel_custom(notes[0], is_live=True)
-    return prog
+    return _custom(ram, read, notes[0], live=True)
 
 
 def prepare(prog: Program, name: str, debug: Path | None, *, live: bool) -> Machine:
