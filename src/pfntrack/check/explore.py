@@ -85,6 +85,7 @@ def _outlet(room: int, actions: int) -> Batch:
         np.zeros(actions, np.int64),
         np.zeros((7, MOST_PROCESSES + 1), np.int64),
         np.zeros(room, np.int64),
+        np.zeros((2, room), np.int64),
     )
 
 

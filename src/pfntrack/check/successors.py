@@ -29,7 +29,7 @@ from pfntrack.check.tabulated import (
     rename_others,
     report,
 )
-from pfntrack.check.visited import Candidates, Visited, holds
+from pfntrack.check.visited import Candidates, Visited, sift
 from pfntrack.check.words import (
     MOST_PROCESSES,
     PHYS_BITS,
@@ -50,7 +50,7 @@ class Batch(NamedTuple):
     `fresh` are the successors that have not been found before. `verdict` are
     properties broken in the states themselves, by state; `broken` holds for
     each property the first step that breaks it (state, move), -1 for none.
-    `scratch` and `actions` are room to work in.
+    `scratch`, `actions` and `looks` are room to work in.
     """
 
     fresh: Candidates
@@ -61,6 +61,7 @@ class Batch(NamedTuple):
     effective: Words
     scratch: Words
     actions: Words
+    looks: Words
 
 
 @compiled
@@ -250,7 +251,7 @@ def expand(
                 if broken & open_steps:
                     move = action * 8 + (slot if slot < living else 0)
                     note_broken(out.broken, broken & open_steps, state, move)
-                if same or done < high or holds(v, new0, new1):
+                if same or done < high:
                     continue
                 out.fresh.word0[made], out.fresh.word1[made] = new0, new1
                 out.fresh.parent[made] = state
@@ -265,6 +266,7 @@ def expand(
                 if out.broken[number, 0] == state:
                     out.broken[number, 0] = -1
         else:
+            made = sift(out.fresh, made_before, made, v, out.looks)
             for number in range(tried):
                 out.tried[actions[number] >> 1] += 1
                 out.effective[actions[number] >> 1] += actions[number] & 1

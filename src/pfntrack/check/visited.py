@@ -53,10 +53,29 @@ def place(keys: Words, key: int, key0: int, key1: int) -> int:
 
 
 @compiled
-def holds(v: Visited, word0: int, word1: int) -> bool:
-    """Is the state in the table?"""
-    key = mix(word0, word1, 0)
-    return place(v.keys, key, key + 1 if v.hashed else word0 + 1, word1) >= 0
+def sift(batch: Candidates, low: int, high: int, v: Visited, looks: Words) -> int:
+    """Of the candidates `[low, high)` keep those that are not in the table; where they end.
+
+    The table is larger than any cache. So the first looks at it come before any
+    decision, that the processor may wait for all of them at once.
+    """
+    span = v.keys.shape[0] >> PART_BITS
+    last, exact = span - 1, not v.hashed
+    for i in range(low, high):
+        key = mix(batch.word0[i], batch.word1[i], 0)
+        at = (key & (PARTS - 1)) * span + (key >> PART_BITS & last)
+        looks[0, i - low], looks[1, i - low] = key, v.keys[at, 0]
+    end = low
+    for i in range(low, high):
+        key, first = looks[0, i - low], looks[1, i - low]
+        word0, word1 = batch.word0[i], batch.word1[i]
+        key0 = word0 + 1 if exact else key + 1
+        if first != 0 and place(v.keys, key, key0, word1) >= 0:
+            continue
+        batch.word0[end], batch.word1[end] = word0, word1
+        batch.parent[end], batch.move[end] = batch.parent[i], batch.move[i]
+        end += 1
+    return end
 
 
 @compiled
