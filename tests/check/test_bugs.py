@@ -88,16 +88,15 @@ def test_other_forms(capsys: pytest.CaptureFixture[str]) -> None:
     assert 'failures="0"' in capsys.readouterr().out
 
 
-def test_the_page_is_fresh() -> None:
+@pytest.mark.parametrize("bug", [row.bug for row in ROWS if row.group == FOUND])
+def test_the_page_is_fresh(bug: str) -> None:
     """What docs/designs.md says about a finding on 7.3 is what a search says."""
     page = Path(__file__).parents[2] / "docs" / "designs.md"
-    lines = page.read_text(encoding="utf-8").splitlines()
-    for row in ROWS:
-        assert row.group != FOUND or any(line.startswith(f"| {row.bug}: ") for line in lines)
-    (found,) = hunt(chosen(["over-retention"]))
+    (found,) = hunt(chosen([bug]))
     row, free = found.row, ", ".join(f"`{name}`" for name in found.free or ())
     program = "; ".join(found.lines)
-    assert f"| {row.bug}: {row.about} | `{program}` | {row.broken} | {free} |" in lines
+    line = f"| {row.bug}: {row.about} | `{program}` | {row.broken} | {free} |"
+    assert line in page.read_text(encoding="utf-8").splitlines()
 
 
 def test_unknown(capsys: pytest.CaptureFixture[str]) -> None:

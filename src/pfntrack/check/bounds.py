@@ -110,7 +110,7 @@ PRESETS = {
     "default": Preset(Bounds(2, 2, 2, 2, 2)),
     "deep": Preset(
         Bounds(2, 3, 2, 3, 3),
-        (*BASIC, "private", "write", "move", "forkfail", "ioremap"),
+        (*BASIC, "private", "fault", "move", "write", "insert", "forkfail", "ioremap"),
         seconds=3600,
         memory=4 << 30,
     ),

@@ -54,6 +54,11 @@ FIELDS = (
         ("narrow", "fault", "munmap", "zapvma", "remap", "insert"),
     ),
     Field(
+        "faults",
+        Bounds(1, 2, 2, 1, 2),
+        ("part", "fault", "munmap", "zapvma", "insert", "ioremap"),
+    ),
+    Field(
         "kernel users",
         Bounds(1, 1, 2, 1, 2),
         ("sysfs", "munmap", "ioremap", "reserve", "claim", "insert"),

@@ -25,7 +25,7 @@ For each tracking design: the properties it keeps within bounds, or the length
 of the shortest program that breaks them; legal programs of drivers that it
 refuses; the bytes it needs; the page-table reads and tree operations of each
 operation. Everything is searched, run and counted, for this table. By default
-five searches use every operation between them; --preset, --bounds or --ops
+six searches use every operation between them; --preset, --bounds or --ops
 make it one.
 
 Exit code 0 if all searches were complete, 3 if a limit ended one.

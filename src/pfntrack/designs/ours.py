@@ -13,7 +13,9 @@ for a split; never a page-table walk. Forbids nothing.
 
 A zap turns pieces into wishes: others may take the pages with another type,
 and if the driver inserts them again they get their old type, unless a live
-mapping forbids it. A full remap over wishes replaces them.
+mapping forbids it. A full remap over wishes replaces them. A part and an
+inserted page get the type that is reserved already, as in every kernel; where
+nothing is, the type that they ask for, and not UC- (that is B43).
 
 `follows_entries` off gives the cheaper half, `ours-at-unmap`: only full remaps
 count, nothing is done at zap, fault and store, and a release waits for munmap.
@@ -34,9 +36,10 @@ from pfntrack.mm.space import Mm
 from pfntrack.mm.step import Step, TrackContext
 from pfntrack.mm.vma import Vma
 from pfntrack.pat.cachemode import CacheMode
+from pfntrack.pat.memtype import pat_x_mtrr_type
 from pfntrack.pat.memtype_interval import memtype_lookup
 from pfntrack.pat.physical import Physical
-from pfntrack.pat.ram import PAGE_SHIFT
+from pfntrack.pat.ram import PAGE_SHIFT, PAGE_SIZE
 
 _TWO = Work(tree=2)
 COST = Cost(
@@ -75,7 +78,7 @@ class Ours(Design):
     def remap(
         self, step: Step, mm: Mm, vma: Vma, at: int, pfn: int, pages: int, cache: CacheMode
     ) -> tuple[int, CacheMode, Vma]:
-        """Reserve (the whole VMA) or look up (a part), then hold what was mapped."""
+        """Reserve (the whole VMA) or ask (a part), then hold what was mapped."""
         here = inside(pieces_of(vma), at, at + pages)
         if self.follows_entries and any(piece.held for piece in here):
             step.note("pfnmap_track", "pages of the range are still mapped: -EINVAL")
@@ -88,7 +91,7 @@ class Ours(Design):
             error, cache = self.reserve(step, COUNTED, pfn, pages, cache)
         else:
             tracks = tracks and self.follows_entries
-            error, cache = self.lookup_range(step, pfn, pages, cache)
+            error, cache = self._ask(step, pfn, pages, cache)
         if error:
             step.phys = before
             return error, cache, vma
@@ -103,12 +106,21 @@ class Ours(Design):
         return _keep(mm, vma, outside(pieces_of(vma), at, at + pages))
 
     def insert(self, step: Step, vma: Vma, pfn: int, cache: CacheMode) -> CacheMode:
-        """The type that is reserved; else the one that the VMA mapped the page with before."""
-        kind = self.lookup_page(step, pfn, cache)
-        if not reservable(step, pfn, 1) or memtype_lookup(step.phys.tree, pfn << PAGE_SHIFT):
-            return kind
+        """The type that is reserved; else that of the VMA, by its last mapping of the page."""
         wishes = [p for p in pieces_of(vma) if not p.held and p.pfn <= pfn < p.pfn + p.pages]
-        return wishes[0].type if wishes else kind
+        return self._ask(step, pfn, 1, wishes[0].type if wishes else cache)[1]
+
+    def _ask(self, step: Step, pfn: int, pages: int, cache: CacheMode) -> tuple[int, CacheMode]:
+        """The one type that is reserved somewhere in a part; else the type asked for."""
+        if not self.follows_entries or not reservable(step, pfn, pages):
+            return self.lookup_range(step, pfn, pages, cache)
+        start, end = pfn << PAGE_SHIFT, (pfn + pages) << PAGE_SHIFT
+        entries = (memtype_lookup(step.phys.tree, at) for at in range(start, end, PAGE_SIZE))
+        kinds = {entry.type for entry in entries if entry}
+        if len(kinds) > 1:
+            step.note("pfnmap_track", "the part meets entries of two types: -EINVAL")
+            return -errno.EINVAL, cache
+        return 0, kinds.pop() if kinds else pat_x_mtrr_type(step, start, end, cache)
 
     def inserted(
         self, step: Step, mm: Mm, vma: Vma, page: int, pfn: int, pages: int, cache: CacheMode

@@ -80,14 +80,8 @@ def _legend(fields: Sequence[Field]) -> Iterator[str]:
 def markdown(rows: Sequence[Row], fields: Sequence[Field], watched: frozenset[str]) -> str:
     """Three tables: properties; legal programs; bytes and work."""
     names = [name for name in PROPERTIES if name in watched]
-    lines = [*_table(["design", *names], [[f"`{r.design}`", *_verdicts(r, names)] for r in rows])]
-    lines += [
-        "",
-        "A number is the length of the shortest program that breaks the property, a dot",
-        "says that it holds for all programs within the bounds:",
-        "",
-    ]
-    lines += [f"- {each.name}: {', '.join(each.groups)}; {each.bounds}" for each in fields]
+    lines = [*_caption(rows, fields), ""]
+    lines += _table(["design", *names], [[f"`{r.design}`", *_verdicts(r, names)] for r in rows])
     lines.append("")
     heads = [_SHORT[program.name] for program in PROGRAMS]
     programs = [program_cells(row.design, row.programs) for row in rows]
@@ -103,6 +97,20 @@ def markdown(rows: Sequence[Row], fields: Sequence[Field], watched: frozenset[st
         "the model performs the operation on a mapping of four pages.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _caption(rows: Sequence[Row], fields: Sequence[Field]) -> Iterator[str]:
+    """What the first table says, within which bounds, and whether they were reached."""
+    yield "A number is the length of the shortest program that breaks the property; a dot"
+    yield "says that it holds for all programs of the searches below, and for no more. Each"
+    yield "design is searched with the same bounds, up to its last state or until every"
+    yield "property has broken:"
+    yield ""
+    yield from (f"- {each.name}: {', '.join(each.groups)}; {each.bounds}" for each in fields)
+    yield ""
+    cut = [f"`{row.design}` ({', '.join(row.incomplete)})" for row in rows if row.incomplete]
+    end = f"A limit ended some: {', '.join(cut)}." if cut else "No search was cut short."
+    yield f"{sum(row.states for row in rows):,} states were seen. {end}"
 
 
 def program_cells(design: str, programs: Mapping[str, str]) -> list[str]:
