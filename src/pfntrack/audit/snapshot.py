@@ -55,6 +55,7 @@ class SnapshotCollector:
         vmalloc = (read(folder / "vmallocinfo") or "").strip()
         resources = _iomem(folder)
         mtrr_text = read(folder / "mtrr")
+        gaps = frozenset(_gaps(vmalloc, meta))
         state = State(
             kernel=kernel_text(kernel),
             tracking_model="unknown" if release is None else release.design.name,
@@ -89,8 +90,8 @@ class SnapshotCollector:
             vfio_devices=people.vfio_devices,
             copied=people.copied,
             parents=people.parents,
-            missing=tuple(_missing(folder, lists, people, pat_on, kernel, resources)),
-            gaps=frozenset(_gaps(vmalloc, meta)),
+            missing=tuple(_missing(folder, lists, people, pat_on, kernel, resources, gaps)),
+            gaps=gaps,
         )
 
 
@@ -153,6 +154,7 @@ def _missing(
     pat_on: bool | None,
     kernel: KernelRelease | None,
     resources: tuple[Resource, ...],
+    gaps: frozenset[str],
 ) -> list[str]:
     """What could not be read, and what the audit cannot say therefore."""
     found = []
@@ -166,7 +168,7 @@ def _missing(
         found.append("version: no release found: the tracking model is not known")
     if not resources:
         found.append("iomem: no addresses (root only): claims and RAM are not known")
-    if not (read(folder / "vmallocinfo") or "").strip():
+    if "kernel_mappings" in gaps:
         found.append("vmallocinfo: not readable (root only): ioremap owners are not known")
     if not (folder / "pci").is_dir():
         found.append("pci: not there: no BAR and no driver is known")
