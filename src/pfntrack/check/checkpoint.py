@@ -109,7 +109,7 @@ def _restore(
         getattr(states, name)[: len(arrays[name])] = arrays[name]
     states.keys[:] = 0
     states.reserve_keys(0)
-    refill(arrays["keys"], states.keys, states.hashed)
+    refill(arrays["keys"], states.keys, states.hashed, 0, len(arrays["keys"]))
     for row in arrays["log"].tolist():
         search.filling.answer(tuple(row))
     for name in ("steps", "pending", "found"):

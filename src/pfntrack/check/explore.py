@@ -347,7 +347,7 @@ class Search:
         states, size = self.states, len(batch.word0)
         if not size:
             return
-        states.reserve_keys(size)
+        states.reserve_keys(size, pool)
         visited = states.visited()
         hashes, new = np.empty(size, np.int64), np.zeros(size, np.uint8)
         hash_all(batch, size, hashes)

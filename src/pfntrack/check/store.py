@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from pfntrack.check.facts import TooManyError
 from pfntrack.check.hashing import Numbers, Words, find, put, rehash
 from pfntrack.check.tabulated import COLUMNS, Arrays
-from pfntrack.check.visited import Visited, refill
+from pfntrack.check.visited import PARTS, Visited, refill
 
 A = TypeVar("A", bound=NDArray[Any])
 
@@ -140,14 +141,21 @@ class States:
         self.word0, self.word1 = grown(self.word0, kept), grown(self.word1, kept)
         self.parent, self.move = grown(self.parent, size), grown(self.move, size)
 
-    def reserve_keys(self, more: int) -> None:
+    def reserve_keys(self, more: int, pool: Executor | None = None) -> None:
         """Make room in the table for `more` states, which makes it seven tenths full at most."""
         slots = len(self.keys)
         while self.count + more > slots * 0.7:
             slots *= 2
         if slots != len(self.keys):
             keys = np.zeros((slots, self.keys.shape[1]), np.int64)
-            refill(self.keys, keys, self.hashed)
+            old, span = self.keys, len(self.keys) // PARTS
+
+            def move(part: int) -> None:
+                refill(old, keys, self.hashed, part * span, (part + 1) * span)
+
+            # What is in one part of the table stays in it.
+            for _ in (pool.map if pool else map)(move, range(PARTS)):
+                pass
             self.keys = keys
 
     def forget(self, before: int) -> None:

@@ -121,9 +121,9 @@ def enter(
 
 
 @compiled
-def refill(old: Words, keys: Words, hashed: bool) -> None:
-    """Enter all states of one table into another, which has room and may be empty."""
-    for i in range(old.shape[0]):
+def refill(old: Words, keys: Words, hashed: bool, low: int, high: int) -> None:
+    """Enter the states in rows `[low, high)` of a table into another one, which has room."""
+    for i in range(low, high):
         key0, key1 = old[i, 0], old[i, 0]
         if key0 == 0:
             continue
