@@ -22,7 +22,8 @@ def build(work: Path, site: Path) -> int:
     shutil.rmtree(site, ignore_errors=True)
     argv = ["-q", "-W", "--keep-going", "-n", "-E", "-b", "html", "-c", str(ROOT / "docs")]
     argv += ["-D", f"html_extra_path={work / '_extra'}", "-d", str(work.parent / "doctrees")]
-    return build_main([*argv, str(work), str(site)])
+    code: int = build_main([*argv, str(work), str(site)])
+    return code
 
 
 def main() -> int:
