@@ -497,7 +497,7 @@ def test_d22_debugger_access_to_a_copied_page(release: str, warns: bool) -> None
     assert "EIO" == lab.do(ops.Access("A", 0))
     assert ([("__ioremap_caller", "ioremap_prot")] if warns else []) == lab.warns()
     assert ("ok", []) == (lab.do(ops.Access("A", 1)), lab.warns())
-    assert ("[0,4)U", warns) == (lab.reserved(), RELEASES[release].mm.access_warns)
+    assert ("[0,4)U", warns) == (lab.reserved(), RELEASES[release].mm.access_warns_on_copy)
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ class MmQuirks:
     devmem_prepares: bool = False
     # request_mem_region() revokes PCI sysfs mappings too (from 5.12).
     revokes_sysfs: bool = True
-    # The access path of debuggers warns when it meets RAM, and when a copied page.
+    # The access path of debuggers warns when it meets RAM; and when that is a copied page.
     access_warns: bool = True
     access_warns_on_copy: bool = True
 
