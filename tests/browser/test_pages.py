@@ -13,10 +13,10 @@ from browser.conftest import Make
 from pfntrack.check.run import run_scenario
 from pfntrack.cli import main
 from pfntrack.lab.conform import gather
-from pfntrack.lab.show import run_of
 from pfntrack.releases import release_for
 from pfntrack.report.html import document_of, page
 from pfntrack.report.json_run import run_json
+from pfntrack.report.lab_run import run_of
 from pfntrack.scenario import parse
 
 pytestmark = pytest.mark.browser

@@ -12,15 +12,16 @@ import pytest
 from lab.double import ModelPlayer, plain_setting
 from pfntrack.cli import main
 from pfntrack.errors import GuestError
-from pfntrack.lab import formats, record
+from pfntrack.lab import record
 from pfntrack.lab.conform import Verdict, gather, judge, kernel_report
 from pfntrack.lab.kernels import Kernel
 from pfntrack.lab.machine import WINDOWS, Bar, arguments
 from pfntrack.lab.qemu import require_tools
 from pfntrack.lab.record import Outcome
-from pfntrack.lab.show import observed_text, run_of
 from pfntrack.mm import ops
 from pfntrack.releases import RELEASES, Release
+from pfntrack.report import lab_verdicts
+from pfntrack.report.lab_run import observed_text, run_of
 
 R6_12 = RELEASES["6.12"]
 
@@ -70,7 +71,7 @@ def test_exact_match_only_is_caught_and_named() -> None:
     verdict = _verdict(wrong)
     assert verdict.first is not None
     assert "6.12" in verdict.explained
-    shown = formats.text({"6.12": (wrong, [verdict])})
+    shown = lab_verdicts.text({"6.12": (wrong, [verdict])})
     assert "munmap-tail" in shown
     assert "model" in shown
     assert "up to here the kernel does what these do" in shown
@@ -91,16 +92,16 @@ def test_formats_agree_about_one_result() -> None:
         Verdict("b", lost="x\ny"),
     ]
     results = {"6.12": (R6_12, verdicts)}
-    assert "1 of 1 scenarios" in formats.text(results)
-    assert "1 skipped; 1 lost" in formats.text(results)
-    ktap = formats.ktap(results)
+    assert "1 of 1 scenarios" in lab_verdicts.text(results)
+    assert "1 skipped; 1 lost" in lab_verdicts.text(results)
+    ktap = lab_verdicts.ktap(results)
     assert "  ok 1 a # SKIP no <such> device" in ktap
     assert "  not ok 2 b" in ktap
     assert ktap.endswith("not ok 1 6.12\n")
-    junit = formats.junit(results)
+    junit = lab_verdicts.junit(results)
     assert 'errors="1"' in junit
     assert "no &lt;such&gt; device" in junit
-    kernels = formats.as_json(results)["kernels"]["6.12"]
+    kernels = lab_verdicts.as_json(results)["kernels"]["6.12"]
     assert kernels["skipped"] == {"a": "no <such> device"}
     assert json.dumps(kernels)
 

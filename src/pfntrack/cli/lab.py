@@ -11,7 +11,7 @@ from typing import Any
 from pfntrack.check.run import run_scenario
 from pfntrack.cli.common import add_html, add_json, make_folder, output_file, write_html, write_json
 from pfntrack.errors import GuestError
-from pfntrack.lab import formats, fuzz
+from pfntrack.lab import fuzz
 from pfntrack.lab.apt import progress
 from pfntrack.lab.build import boot_files
 from pfntrack.lab.conform import LIBRARY, Verdict, conform, gather, outcomes
@@ -19,11 +19,12 @@ from pfntrack.lab.kernels import RELEASES, Kernel, cached_versions, fetch, find
 from pfntrack.lab.programs import Plan
 from pfntrack.lab.qemu import require_tools
 from pfntrack.lab.record import describe
-from pfntrack.lab.show import observed_text, run_of
 from pfntrack.lab.traces import dump
 from pfntrack.releases import Release, release_for
+from pfntrack.report import lab_verdicts
 from pfntrack.report.html.differences import first_difference
 from pfntrack.report.json_run import run_json
+from pfntrack.report.lab_run import observed_text, run_of
 
 OK, FINDINGS, SKIPPED, GUEST_LOST = 0, 1, 4, 255
 # Disagreements of a kernel that are reported with both runs.
@@ -228,13 +229,13 @@ def _conform(args: argparse.Namespace) -> int:
                 (folder / f"{verdict.name}.json").write_text(dump(verdict.trace), encoding="utf-8")
         results[kernel.series] = release, verdicts
     if args.junit:
-        args.junit.write_text(formats.junit(results), encoding="utf-8")
-    document = _with_runs(formats.as_json(results), results, plans)
+        args.junit.write_text(lab_verdicts.junit(results), encoding="utf-8")
+    document = _with_runs(lab_verdicts.as_json(results), results, plans)
     write_html(args.html, "conformance", document)
     if args.json:
         write_json(document)
     else:
-        print(formats.ktap(results) if args.ktap else formats.text(results), end="")
+        print(lab_verdicts.ktap(results) if args.ktap else lab_verdicts.text(results), end="")
     everything = [each for _, verdicts in results.values() for each in verdicts]
     if any(each.lost for each in everything):
         return GUEST_LOST
@@ -255,7 +256,7 @@ def _beside(
 
 
 def _with_runs(
-    document: dict[str, Any], results: formats.Results, plans: Sequence[Plan]
+    document: dict[str, Any], results: lab_verdicts.Results, plans: Sequence[Plan]
 ) -> dict[str, Any]:
     """The report, and for the first disagreements of each kernel both runs."""
     by_name = {plan.scenario.name: plan for plan in plans}
