@@ -1,6 +1,6 @@
 """The helper functions of generated programs, and which of them a program needs.
 
-`helpers.c` is cut into pieces by lines `/// NAMES: HEADERS`: what the piece
+The files of `helpers` are cut into pieces by lines `/// NAMES: HEADERS`: what the piece
 defines, and the headers that it needs. What a piece uses is read from its code.
 """
 
@@ -12,7 +12,8 @@ from pathlib import Path
 
 import attrs
 
-_SOURCE = Path(__file__).with_name("helpers.c")
+# In the order in which their pieces have to stand.
+_FILES = ("processes", "windows", "module", "observed")
 _MARK = re.compile(r"^/// ([\w ]+):((?: \S+\.h)*)\n", re.MULTILINE)
 _NO_CODE = re.compile(r'/\*.*?\*/|"(?:[^"\\\n]|\\.)*"', re.DOTALL)
 _NAME = re.compile(r"\b[A-Za-z_]\w*\b")
@@ -31,7 +32,8 @@ class Piece:
 @functools.cache
 def pieces() -> tuple[Piece, ...]:
     """All helpers in the order in which they have to stand."""
-    parts = _MARK.split(_SOURCE.read_text())[1:]
+    folder = Path(__file__).with_name("helpers")
+    parts = _MARK.split("".join((folder / f"{name}.c").read_text() for name in _FILES))[1:]
     return tuple(
         Piece(tuple(names.split()), text.strip("\n"), tuple(headers.split()), names_in(text))
         for names, headers, text in zip(parts[::3], parts[1::3], parts[2::3], strict=True)
