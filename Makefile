@@ -84,7 +84,7 @@ format: $(INSTALLED)
 	$(BIN)/ruff format .
 
 bench: $(INSTALLED)
-	$(BIN)/python -m bench
+	$(if $(TLC),PFNTRACK_TLC='$(TLC)') $(BIN)/python -m bench
 
 collector:
 	rm -rf build/collector

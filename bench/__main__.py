@@ -9,6 +9,7 @@ import sys
 NAMES = {
     "explore": "the searches of the checker against each other, one worker and two",
     "spin": "the checker against SPIN on one model (Debian packages spin and gcc)",
+    "tlc": "the checker against TLC on one model (PFNTRACK_TLC names tla2tools.jar)",
     "triage": "the triage of a log against grep",
     "audit": "the audit of large machines against a sorted merge in NumPy",
     "lab": "steps per second in a guest (QEMU)",

@@ -94,8 +94,8 @@ def compare(
         mine, its = best["ours"], best[name]
         print(
             f"{','.join(map(str, size)):<6}{mine.states:>11,} {mine.transitions:>12,} "
-            f"{mine.seconds:>10.2f} {its.seconds:>9.2f} {mine.rate / 1e6:>11.2f} "
-            f"{its.rate / 1e6:>10.2f} {mine.rate / its.rate:>6.2f}",
+            f"{mine.seconds:>10.2f} {its.seconds:>9.2f} {mine.rate / 1e6:>11.3f} "
+            f"{its.rate / 1e6:>10.3f} {mine.rate / its.rate:>6.2f}",
             flush=True,
         )
     return 0
