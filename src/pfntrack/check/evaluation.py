@@ -16,12 +16,22 @@ _WIDTH = len(Outcome._fields)
 
 
 class Pair(NamedTuple):
-    """Facts, and rows of the table of outcomes; the last ones are those of zaps, by column."""
+    """Facts, and rows of the table of outcomes.
+
+    Of the rows, `outcomes` are those of actions, then come those of zaps at one
+    place, by column, and last, for each zap, that of the whole zap (`alone`).
+    """
 
     facts: Facts
     rows: NDArray[np.int32]
     outcomes: int
     columns: list[int]
+    alone: int
+
+    @property
+    def size(self) -> int:
+        """Number of rows."""
+        return self.outcomes + len(self.columns) + self.alone
 
 
 class Evaluator:
@@ -34,12 +44,17 @@ class Evaluator:
         """Evaluate all actions of a process, or (NOBODY) of nobody in particular."""
         tables = self.tables
         rows, facts, columns = tables.outcomes(phys, space), Facts(0, 0, 0), list[int]()
+        outcomes, alone = len(rows), 0
         if space != NOBODY:
             zapped = tables.zapped(phys, space)
             rows += zapped.values()
             columns = [zap * tables.places + place for zap, place in zapped]
+            whole = [tables.zapped_alone(zap, phys, space) for zap in range(len(tables.zaps))]
+            rows += whole
+            alone = len(whole)
             facts = self._facts(phys, space)
-        return Pair(facts, np.array(rows, np.int32).reshape(-1, _WIDTH), len(rows), columns)
+        array = np.array(rows, np.int32).reshape(-1, _WIDTH)
+        return Pair(facts, array, outcomes, columns, alone)
 
     def _facts(self, phys: int, space: int) -> Facts:
         tables, setting = self.tables, self.tables.setting

@@ -23,7 +23,7 @@ from pfntrack.check.filling import Filling
 from pfntrack.check.properties import PROPERTIES
 from pfntrack.check.report import Cost, Counterexample, Found, coverage
 from pfntrack.check.setting import ORACLE, Setting
-from pfntrack.check.store import States
+from pfntrack.check.store import States, grown
 from pfntrack.check.successors import Batch, expand
 from pfntrack.check.tables import ORDER, bits, names_of
 from pfntrack.check.tabulated import Arrays
@@ -32,7 +32,7 @@ from pfntrack.check.words import MOST_PROCESSES
 
 # Blocks of a batch, the fewest states of a block unless the level has no more,
 # its successors, and things missing that it can report.
-BLOCKS, LEAST, ROOM, LACKS = 16, 32, 1 << 15, 1 << 13
+BLOCKS, LEAST, ROOM, LACKS = 16, 32, 1 << 16, 1 << 13
 
 
 @attrs.frozen
@@ -81,11 +81,12 @@ def _outlet(room: int, actions: int) -> Batch:
         np.empty(room, np.int32),
         np.empty((len(ORDER), 2), np.int64),
         np.empty((LACKS, 5), np.int64),
+        np.zeros(1 << 8, np.int64),
         np.zeros(actions, np.int64),
         np.zeros(actions, np.int64),
         np.zeros((7, MOST_PROCESSES + 1), np.int64),
         np.zeros(room, np.int64),
-        np.zeros((2, room), np.int64),
+        np.zeros((3, room), np.int64),
     )
 
 
@@ -274,7 +275,11 @@ class Search:
         open_steps = self.watched - settled
         todo = blocks
         while todo:
-            arrays, visited = self.filling.store.arrays(), self.states.visited()
+            store = self.filling.store
+            arrays, visited = store.arrays(), self.states.visited()
+            for number, block in enumerate(blocks):
+                visits = grown(block.out.visits, len(store.profiles))
+                block.out = self._outs[number] = block.out._replace(visits=visits)
 
             def work(block: _Block, arrays: Arrays = arrays, visited: Visited = visited) -> None:
                 block.made, block.done, cut, block.lacks, unequal = expand(
@@ -306,10 +311,13 @@ class Search:
         self._judge(blocks)
         if not last:
             for block in blocks:
-                progress.cut += block.cut
+                tried, effective, cut = self.filling.store.counted(block.out.visits)
+                progress.cut += block.cut + cut
                 progress.unequal += block.unequal
-                progress.tried = (np.array(progress.tried) + block.out.tried).tolist()
-                progress.effective = (np.array(progress.effective) + block.out.effective).tolist()
+                tried += block.out.tried
+                effective += block.out.effective
+                progress.tried = (np.array(progress.tried) + tried).tolist()
+                progress.effective = (np.array(progress.effective) + effective).tolist()
             fresh = [[column[: block.made] for column in block.out.fresh] for block in blocks]
             self._insert(pool, Candidates(*map(np.concatenate, zip(*fresh, strict=True))))
         progress.next = blocks[-1].high
@@ -323,7 +331,7 @@ class Search:
         blocks = []
         for (one, other), out in zip(pairwise(edges), self._outs, strict=True):
             if one < other:
-                out.tried[:] = out.effective[:] = 0
+                out.visits[:] = out.tried[:] = out.effective[:] = 0
                 out.broken[:] = -1
                 out.verdict[: other - one] = 0
                 blocks.append(_Block(one, other, out, one))
@@ -352,10 +360,12 @@ class Search:
         hashes, new = np.empty(size, np.int64), np.zeros(size, np.uint8)
         hash_all(batch, size, hashes)
 
-        def claimed(part: int) -> int:
-            return claim(batch, hashes, size, visited, part, new)
+        edges = [PARTS * number // self.workers for number in range(self.workers + 1)]
 
-        states.reserve(sum(pool.map(claimed, range(PARTS))))
+        def claimed(low: int, high: int) -> int:
+            return claim(batch, hashes, size, visited, low, high, new)
+
+        states.reserve(sum(pool.map(claimed, edges, edges[1:])))
         states.count = enter(
             batch, size, new, states.visited(), states.parent, states.move, states.count
         )

@@ -73,14 +73,14 @@ class Filling:
         kind, a, b, c, d, e = row
         store, tables = self.store, self.tables
         if kind == tabulated.PAIR:
-            if (a, b, 0) in store.pairs:
+            if (a, b) in store.pairs:
                 return
             self._keep(row, self.evaluator.pair(a, b))
             return
         if kind == tabulated.RENAMED:
-            if (a, b, 0) in store.names:
+            if (a, b) in store.names:
                 return
-            store.names.put((a, b, 0), tables.renamed(a, b))
+            store.names.put((a, b), tables.renamed(a, b))
         elif kind == tabulated.VERDICT:
             if (c, d, e) in store.verdicts:
                 return
@@ -135,7 +135,7 @@ class Filling:
         tables = self.tables
         if len(tables.physes) > PHYS_MASK or len(tables.spaces) >= SPACE_MASK:
             raise TooManyError("more components than a state has room for")
-        self.store.add_pair((row[1], row[2]), pair.facts, pair.rows, pair.columns)
+        self.store.add_pair(row[1], row[2], pair)
         self.log.append(row)
 
 

@@ -1,4 +1,4 @@
-"""Hash tables of three words to a number, for compiled code."""
+"""Hash tables of words to a number, for compiled code."""
 
 from __future__ import annotations
 
@@ -21,6 +21,15 @@ def mix(a: int, b: int, c: int) -> int:
     x ^= np.uint64(c) + np.uint64(0x94D049BB133111EB) + (x << np.uint64(6)) + (x >> np.uint64(2))
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return np.int64((x ^ (x >> np.uint64(31))) >> np.uint64(1))  # type: ignore[return-value]
+
+
+@compiled
+def stir(a: int, b: int) -> int:
+    """Two words well stirred, as 63 bits."""
+    x = np.uint64(a) * np.uint64(0x9E3779B97F4A7C15)
+    x = ((x ^ (x >> np.uint64(32))) + np.uint64(b)) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(29))) * np.uint64(0x94D049BB133111EB)
+    return np.int64((x ^ (x >> np.uint64(32))) >> np.uint64(1))  # type: ignore[return-value]
 
 
 @compiled
@@ -52,3 +61,42 @@ def rehash(keys: Words, values: Words, new_keys: Words, new_values: Words) -> No
     for at in range(values.size):
         if values[at] >= 0:
             put(new_keys, new_values, keys[at, 0], keys[at, 1], keys[at, 2], values[at])
+
+
+@compiled
+def _home(key: int, last: int) -> int:
+    """Where an index of `last + 1` rows has a key, unless it is taken."""
+    return np.int64(np.uint64(key) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(32)) & last  # type: ignore[return-value]
+
+
+@compiled
+def look(index: Words, key: int) -> int:
+    """The value of a key from 0 on in an index, -1 if there is none.
+
+    An index has rows of a key plus one and its value, so that both are read at once.
+    """
+    last = index.shape[0] - 1
+    at = _home(key, last)
+    while index[at, 0] != 0:
+        if index[at, 0] == key + 1:
+            return index[at, 1]  # type: ignore[no-any-return]
+        at = (at + 1) & last
+    return -1
+
+
+@compiled
+def enlist(index: Words, key: int, value: int) -> None:
+    """Add a key that is not there; the index must have room."""
+    last = index.shape[0] - 1
+    at = _home(key, last)
+    while index[at, 0] != 0:
+        at = (at + 1) & last
+    index[at, 0], index[at, 1] = key + 1, value
+
+
+@compiled
+def relist(index: Words, other: Words) -> None:
+    """Copy an index into a larger one."""
+    for at in range(index.shape[0]):
+        if index[at, 0] != 0:
+            enlist(other, index[at, 0] - 1, index[at, 1])

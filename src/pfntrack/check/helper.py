@@ -82,7 +82,7 @@ class Helper:
             rows[:, column] = np.array([*self._ours[which], -1], np.int32)[rows[:, column]]
         found, at = [], 0
         for pair in reply.pairs:
-            end = at + pair.outcomes
+            end = at + pair.size
             found.append(pair._replace(rows=rows[at:end]))
             at = end
         return found

@@ -8,9 +8,12 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from pfntrack.check.evaluation import Pair
 from pfntrack.check.facts import TooManyError
-from pfntrack.check.hashing import Numbers, Words, find, put, rehash
-from pfntrack.check.tabulated import COLUMNS, Arrays
+from pfntrack.check.hashing import Numbers, Words, enlist, find, look, put, rehash, relist
+from pfntrack.check.intern import Interned
+from pfntrack.check.packing import Profile, packed_steps
+from pfntrack.check.tabulated import COLUMNS, SPACE, Arrays, packed_key
 from pfntrack.check.visited import PARTS, Visited, refill
 
 A = TypeVar("A", bound=NDArray[Any])
@@ -47,62 +50,110 @@ class Map:
         self.count += 1
 
 
+class Index:
+    """Packed keys from 0 on to numbers, at most half full."""
+
+    def __init__(self) -> None:
+        self.rows: Words = np.zeros((1 << 10, 2), np.int64)
+        self.count = 0
+
+    def __contains__(self, key: tuple[int, int]) -> bool:
+        return look(self.rows, packed_key(*key)) >= 0
+
+    def put(self, key: tuple[int, int], value: int) -> None:
+        """Add a key that is not there."""
+        if 2 * self.count >= len(self.rows):
+            rows = np.zeros((2 * len(self.rows), 2), np.int64)
+            relist(self.rows, rows)
+            self.rows = rows
+        enlist(self.rows, packed_key(*key), value)
+        self.count += 1
+
+
 class Store:
-    """The tables of the kernel, filled from outside."""
+    """The tables of the kernel, filled from outside.
+
+    `profiles` are the sets of moves that pairs have in common and that need no
+    closer look at a state: for each action, whether it changes anything.
+    """
 
     def __init__(self, zaps: int, places: int, questions: list[int]) -> None:
-        self.pairs, self.names, self.verdicts, self.requests = Map(), Map(), Map(), Map()
-        self.first = np.zeros(1 << 10, np.int32)
-        self.count = np.zeros(1 << 10, np.int32)
+        self.pairs, self.names = Index(), Index()
+        self.verdicts, self.requests = Map(), Map()
+        self.heads = np.zeros((1 << 10, 3), np.int32)
+        self.entries: Words = np.zeros(1 << 12, np.int64)
         self.facts = np.zeros((1 << 10, 3), np.int64)
         self.zapped = np.full((1 << 10, max(1, zaps * places)), -1, np.int32)
+        self.alone = np.full((1 << 10, max(1, zaps)), -1, np.int32)
         self.outcomes = np.zeros((1 << 12, COLUMNS), np.int32)
         self.questions = np.array(questions, np.int64)
         self.places = places
         self.used = 0
+        self.profiles: Interned[Profile] = Interned()
+        # By profile: moves of each action, those that change anything, those cut off.
+        self._moves: Words = np.zeros((1 << 8, 2 * len(questions) + 1), np.int64)
+        self._filled = 0
 
     def arrays(self) -> Arrays:
         """The tables as the kernel takes them."""
         return Arrays(
-            self.pairs.keys,
-            self.pairs.values,
-            self.names.keys,
-            self.names.values,
+            self.pairs.rows,
+            self.names.rows,
             self.verdicts.keys,
             self.verdicts.values,
             self.requests.keys,
             self.requests.values,
-            self.first,
-            self.count,
+            self.heads,
+            self.entries,
             self.facts,
             self.zapped,
+            self.alone,
             self.outcomes,
             self.questions,
             self.places,
         )
 
-    def add_outcomes(self, rows: Numbers) -> int:
-        """Keep rows of the table of outcomes; the number of the first."""
-        first = self.used
-        self.used += len(rows)
+    def add_pair(self, phys: int, space: int, pair: Pair) -> None:
+        """Tabulate what is known of a pair: facts, outcomes, rows of zaps."""
+        number, first = self.pairs.count, self.used
+        self.heads, self.facts = grown(self.heads, number + 1), grown(self.facts, number + 1)
+        self.zapped, self.alone = grown(self.zapped, number + 1), grown(self.alone, number + 1)
+        self.used += len(pair.rows)
         self.outcomes = grown(self.outcomes, self.used)
-        self.outcomes[first : self.used] = rows
-        return first
+        self.outcomes[first : self.used] = pair.rows
+        begin = self._filled
+        steps = packed_steps(pair.rows[: pair.outcomes].tolist(), phys, space, first)
+        self._filled += len(steps.entries)
+        self.entries = grown(self.entries, self._filled)
+        self.entries[begin : self._filled] = steps.entries
+        self.heads[number] = begin, len(steps.entries), self._profile(steps.profile)
+        self.facts[number] = pair.facts
+        self.zapped[number] = self.alone[number] = -1
+        zaps = len(pair.columns)
+        after = first + pair.outcomes
+        self.zapped[number, pair.columns] = np.arange(after, after + zaps)
+        if pair.alone:
+            self.alone[number, : pair.alone] = self.outcomes[after + zaps : self.used, SPACE]
+        self.pairs.put((phys, space), number)
 
-    def add_pair(
-        self, key: tuple[int, int], facts: tuple[int, int, int], rows: Numbers, columns: list[int]
-    ) -> None:
-        """Tabulate a pair: facts, outcomes, and last the rows of zaps in these columns."""
-        pair, zaps = self.pairs.count, len(columns)
-        self.first = grown(self.first, pair + 1)
-        self.count = grown(self.count, pair + 1)
-        self.facts = grown(self.facts, pair + 1)
-        self.zapped = grown(self.zapped, pair + 1)
-        first, count = self.add_outcomes(rows), len(rows) - zaps
-        self.first[pair], self.count[pair], self.facts[pair] = first, count, facts
-        self.zapped[pair] = -1
-        self.zapped[pair, columns] = np.arange(first + count, first + count + zaps)
-        self.pairs.put((*key, 0), pair)
+    def counted(self, visits: Words) -> tuple[Words, Words, int]:
+        """What visits of profiles amount to: moves and changes by action, moves cut off."""
+        known = len(self.profiles)
+        total = visits[:known] @ self._moves[:known]
+        tried, effective = total[:-1].reshape(2, -1)
+        return tried, effective, int(total[-1])
+
+    def _profile(self, profile: Profile) -> int:
+        number = self.profiles.number(profile)
+        if number >= len(self._moves):
+            self._moves = grown(self._moves, number + 1)
+        if not self._moves[number].any():
+            tried, effective = self._moves[number, :-1].reshape(2, -1)
+            for action, changes in profile.moves:
+                tried[action] += 1
+                effective[action] += changes
+            self._moves[number, -1] = profile.cut
+        return number
 
     @property
     def bytes(self) -> int:

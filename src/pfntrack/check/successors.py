@@ -9,27 +9,34 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pfntrack.check.hashing import Numbers, Words, find
+from pfntrack.check.hashing import Numbers, Words, find, look
 from pfntrack.check.jit import compiled
-from pfntrack.check.tables import FORKS, INSIDE, NEEDS_SOMEBODY, PLAIN, REPLACES
+from pfntrack.check.tables import FORKS, INSIDE, NEEDS_SOMEBODY, REPLACES
 from pfntrack.check.tabulated import (
     ACTION,
+    ACTION_AT,
+    ACTION_MASK,
     ANSWER,
     BROKEN,
     CHILD,
+    FIRST,
     FLAGS,
+    LENGTH,
     NAMES,
+    NAMES_AT,
     PAIR,
     PHYS,
+    PROFILE,
     REQUEST,
     SPACE,
     VERDICT,
     ZAP,
     Arrays,
+    packed_key,
     rename_others,
     report,
 )
-from pfntrack.check.visited import Candidates, Visited, sift
+from pfntrack.check.visited import TOGETHER, Candidates, Visited, sift
 from pfntrack.check.words import (
     MOST_PROCESSES,
     PHYS_BITS,
@@ -41,7 +48,7 @@ from pfntrack.check.words import (
     sort,
     unpack,
 )
-from pfntrack.check.zapping import OUTSIDE, differs, zap
+from pfntrack.check.zapping import OUTSIDE, differs, zap, zap_alone
 
 
 class Batch(NamedTuple):
@@ -50,13 +57,15 @@ class Batch(NamedTuple):
     `fresh` are the successors that have not been found before. `verdict` are
     properties broken in the states themselves, by state; `broken` holds for
     each property the first step that breaks it (state, move), -1 for none.
-    `scratch`, `actions` and `looks` are room to work in.
+    `visits` counts pairs by profile, `tried` and `effective` the other moves
+    by action. `scratch`, `actions` and `looks` are room to work in.
     """
 
     fresh: Candidates
     verdict: Numbers
     broken: Words
     missing: Words
+    visits: Words
     tried: Words
     effective: Words
     scratch: Words
@@ -71,7 +80,7 @@ def pairs_of(
     """Look up the pairs of a state, nobody's last; how much is missing by now."""
     for slot in range(living + 1):
         space = spaces[slot] if slot < living else -1
-        pair = find(t.pair_keys, t.pair_values, phys, space, 0)
+        pair = look(t.pairs, packed_key(phys, space))
         if pair < 0:
             lacks = report(missing, lacks, PAIR, phys, space, 0, 0)
         pairs[slot] = pair
@@ -108,6 +117,17 @@ def note_broken(firsts: Words, broken: int, state: int, move: int) -> None:
 
 
 @compiled
+def settle(spaces: Words, living: int, slot: int, space: int) -> int:
+    """Give the process in a slot another space, or -1: it exits; how many live then."""
+    if space >= 0:
+        spaces[slot] = space
+        return living
+    for each in range(slot, living - 1):
+        spaces[each] = spaces[each + 1]
+    return living - 1
+
+
+@compiled
 def expand(
     t: Arrays,
     v: Visited,
@@ -132,7 +152,7 @@ def expand(
     more is done than to report what is missing. With `judge_only` successors
     are left out. Of properties, only the `open` ones are judged.
     """
-    cut, lacks, unequal, done = 0, 0, 0, high
+    cut, lacks, unequal, done, sifted = 0, 0, 0, high, made
     spaces, after, pairs = out.scratch[0], out.scratch[1], out.scratch[2]
     turned, renamed, actions = out.scratch[3], out.scratch[4], out.actions
     other, others = out.scratch[5], out.scratch[6]
@@ -156,7 +176,46 @@ def expand(
             continue
         for slot in range(living + 1):
             pair = pairs[slot]
-            for o in range(t.first[pair], t.first[pair] + t.length[pair]):
+            # The state without its physical part and the space in this slot.
+            rest0, rest1, at0, at1 = word0 & ~PHYS_MASK, word1, 0, 0
+            mask0, mask1 = np.int64(0), np.int64(0)
+            if slot < living and slot < 2:
+                mask0, at0 = np.int64(SPACE_MASK), PHYS_BITS + slot * SPACE_BITS
+                rest0 &= ~(mask0 << at0)
+            elif slot < living:
+                mask1, at1 = np.int64(SPACE_MASK), (slot - 2) * SPACE_BITS
+                rest1 &= ~(mask1 << at1)
+            begin = t.heads[pair, FIRST]
+            for number in range(begin, begin + t.heads[pair, LENGTH]):
+                entry = t.entries[number]
+                if entry >= 0:
+                    names, new_phys = (entry >> NAMES_AT) - 1, entry & PHYS_MASK
+                    space = entry >> PHYS_BITS & SPACE_MASK
+                    if names < 0 and not symmetric and (space or slot == living):
+                        new0 = rest0 | new_phys | (space & mask0) << at0
+                        new1 = rest1 | (space & mask1) << at1
+                    else:
+                        for each in range(living):
+                            after[each] = spaces[each]
+                        had = lacks
+                        lacks = rename_others(t, names, after, living, slot, out.missing, lacks)
+                        if lacks > had:
+                            continue
+                        new_living = living
+                        if slot < living:
+                            new_living = settle(after, living, slot, space - 1)
+                        if symmetric:
+                            sort(after, new_living)
+                        new0 = pack0(new_phys, after, new_living)
+                        new1 = pack1(after, new_living)
+                    if done == high:
+                        out.fresh.word0[made], out.fresh.word1[made] = new0, new1
+                        out.fresh.parent[made] = state
+                        action = entry >> ACTION_AT & ACTION_MASK
+                        out.fresh.move[made] = action * 8 + (slot if slot < living else 0)
+                        made += 1
+                    continue
+                o = ~entry
                 flags = t.outcomes[o, FLAGS]
                 if flags & FORKS and living >= processes:
                     continue
@@ -180,38 +239,23 @@ def expand(
                         lacks = report(out.missing, lacks, REQUEST, state, slot, o, facts)
                         continue
                     broken |= asked
-                if flags & PLAIN and not symmetric:
-                    new0, new1 = word0 & ~PHYS_MASK | t.outcomes[o, PHYS], word1
-                    space = np.int64(t.outcomes[o, SPACE] + 1)
-                    if slot < 2:
-                        shift = PHYS_BITS + slot * SPACE_BITS
-                        new0 = new0 & ~(SPACE_MASK << shift) | space << shift
-                    elif slot < living:
-                        shift = (slot - 2) * SPACE_BITS
-                        new1 = new1 & ~(SPACE_MASK << shift) | space << shift
-                else:
-                    new_phys, new_living = t.outcomes[o, PHYS], living
-                    for each in range(living):
-                        after[each] = spaces[each]
-                    had = lacks
-                    lacks = rename_others(
-                        t, t.outcomes[o, NAMES], after, living, slot, out.missing, lacks
-                    )
-                    if lacks > had:
-                        continue
-                    if slot < living:
-                        if t.outcomes[o, SPACE] < 0:
-                            for each in range(slot, living - 1):
-                                after[each] = after[each + 1]
-                            new_living -= 1
-                        else:
-                            after[slot] = t.outcomes[o, SPACE]
-                        if t.outcomes[o, CHILD] >= 0:
-                            after[new_living] = t.outcomes[o, CHILD]
-                            new_living += 1
-                    elif t.outcomes[o, ZAP] >= 0 and living:
-                        begun, which = new_phys, t.outcomes[o, ZAP]
-                        kept = begun == phys and t.outcomes[o, NAMES] < 0
+                new_phys, new_living = t.outcomes[o, PHYS], living
+                for each in range(living):
+                    after[each] = spaces[each]
+                had, names = lacks, t.outcomes[o, NAMES]
+                lacks = rename_others(t, names, after, living, slot, out.missing, lacks)
+                if lacks > had:
+                    continue
+                which = t.outcomes[o, ZAP]
+                if slot < living:
+                    new_living = settle(after, living, slot, t.outcomes[o, SPACE])
+                    if t.outcomes[o, CHILD] >= 0:
+                        after[new_living] = t.outcomes[o, CHILD]
+                        new_living += 1
+                elif which >= 0 and living:
+                    kept = new_phys == phys and names < 0
+                    if not (kept and zap_alone(t, which, pairs, living, after)):
+                        begun = new_phys
                         for each in range(living):
                             renamed[each] = after[each]
                             turned[each] = pairs[each] if kept else -1
@@ -241,10 +285,10 @@ def expand(
                                 lacks,
                             )
                             unequal += differ
-                    if symmetric:
-                        sort(after, new_living)
-                    new0 = pack0(new_phys, after, new_living)
-                    new1 = pack1(after, new_living)
+                if symmetric:
+                    sort(after, new_living)
+                new0 = pack0(new_phys, after, new_living)
+                new1 = pack1(after, new_living)
                 same = new0 == word0 and new1 == word1
                 actions[tried] = action << 1 | (not same)
                 tried += 1
@@ -266,8 +310,12 @@ def expand(
                 if out.broken[number, 0] == state:
                     out.broken[number, 0] = -1
         else:
-            made = sift(out.fresh, made_before, made, v, out.looks)
+            if made - sifted >= TOGETHER:
+                made = sifted = sift(out.fresh, sifted, made, v, out.looks)
+            for slot in range(living + 1):
+                out.visits[t.heads[pairs[slot], PROFILE]] += 1
             for number in range(tried):
                 out.tried[actions[number] >> 1] += 1
                 out.effective[actions[number] >> 1] += actions[number] & 1
+    made = sift(out.fresh, sifted, made, v, out.looks)
     return made, done, cut, lacks, unequal

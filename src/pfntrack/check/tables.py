@@ -78,6 +78,8 @@ class Tables:
         self._raw: dict[Physical, tuple[Renaming, int]] = {}
         # Outcomes that no physical part has a say in: by action, or by zap and place.
         self._free: dict[tuple[int, int, int], Outcome] = {}
+        # What zaps make of spaces, by zap and space, where nothing else has a say.
+        self._alone: dict[tuple[int, int], int] = {}
         for number, action in enumerate(setting.actions):
             if action.reach == FILE:
                 self._zap_of[number] = len(self.zaps)
@@ -128,20 +130,47 @@ class Tables:
 
     def zapped(self, phys: int, space: int) -> dict[tuple[int, int], Outcome]:
         """What each zap does to the mappings of `space`, one place of the file at a time."""
-        found = {}
-        for number, span in enumerate(self.zaps):
-            for pgoff in sorted({vma.pgoff for vma in mapped(Mm(self.spaces[space]), span)}):
-                place = self._place(pgoff)
-                key = -1 - number, place, space
-                outcome = self._known(key, phys)
-                if outcome is None:
-                    self.evaluations += 1
-                    done = self.model.zap(span, pgoff, self.spaces[space], self.physes[phys])
-                    outcome = self._settled(-1, phys, done)
-                    if not done.looked:
-                        self._free[key] = outcome
-                found[number, place] = outcome
-        return found
+        return {
+            (number, self._place(pgoff)): self._zapped_at(number, pgoff, phys, space)
+            for number in range(len(self.zaps))
+            for pgoff in self._mapped_at(number, space)
+        }
+
+    def zapped_alone(self, number: int, phys: int, space: int) -> Outcome:
+        """What a whole zap does to `space`, at all places of the file one after the other.
+
+        It becomes NOBODY if the physical part has a say in it, or something breaks.
+        """
+        after = self._alone.get((number, space))
+        if after is None:
+            after = space
+            for pgoff in self._mapped_at(number, space):
+                outcome = self._zapped_at(number, pgoff, phys, after)
+                key = -1 - number, self._place(pgoff), after
+                after = outcome.space
+                if key not in self._free or outcome.broken or not self._is_inside(after):
+                    after = NOBODY
+                    break
+            self._alone[number, space] = after
+        if not self._fits(phys):
+            after = NOBODY
+        return Outcome(-1, phys, after, NOBODY, -1, 0, 0)
+
+    def _mapped_at(self, number: int, space: int) -> list[int]:
+        """Page offsets at which a space maps what a zap covers."""
+        return sorted({vma.pgoff for vma in mapped(Mm(self.spaces[space]), self.zaps[number])})
+
+    def _zapped_at(self, number: int, pgoff: int, phys: int, space: int) -> Outcome:
+        key = -1 - number, self._place(pgoff), space
+        outcome = self._known(key, phys)
+        if outcome is None:
+            self.evaluations += 1
+            span = self.zaps[number]
+            done = self.model.zap(span, pgoff, self.spaces[space], self.physes[phys])
+            outcome = self._settled(-1, phys, done)
+            if not done.looked:
+                self._free[key] = outcome
+        return outcome
 
     def renamed(self, names: int, space: int) -> int:
         """A space that was not touched, under the names that hold after an outcome."""
@@ -215,6 +244,10 @@ class Tables:
         if found is None:
             found = self._inside[phys] = self.setting.bounds.phys(self.physes[phys])
         return found
+
+    def _is_inside(self, space: int) -> bool:
+        """Is the space within the bounds?"""
+        return self.setting.bounds.space(self.spaces[space])
 
     def _same(self, phys: int) -> Renaming:
         """The renaming that leaves a normal physical part as it is."""

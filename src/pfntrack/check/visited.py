@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pfntrack.check.hashing import Flags, Numbers, Words, mix
+from pfntrack.check.hashing import Flags, Numbers, Words, stir
 from pfntrack.check.jit import compiled
 
 # The table has this many parts, whatever the number of workers.
 PART_BITS = 4
 PARTS = 1 << PART_BITS
+# So many looks at it come together.
+TOGETHER = 512
 
 
 class Visited(NamedTuple):
@@ -57,19 +59,23 @@ def sift(batch: Candidates, low: int, high: int, v: Visited, looks: Words) -> in
     """Of the candidates `[low, high)` keep those that are not in the table; where they end.
 
     The table is larger than any cache. So the first looks at it come before any
-    decision, that the processor may wait for all of them at once.
+    decision, one right after the other, that the processor may wait for many at once.
     """
     span = v.keys.shape[0] >> PART_BITS
     last, exact = span - 1, not v.hashed
     for i in range(low, high):
-        key = mix(batch.word0[i], batch.word1[i], 0)
-        at = (key & (PARTS - 1)) * span + (key >> PART_BITS & last)
-        looks[0, i - low], looks[1, i - low] = key, v.keys[at, 0]
+        key = stir(batch.word0[i], batch.word1[i])
+        looks[0, i - low] = key
+        looks[1, i - low] = (key & (PARTS - 1)) * span + (key >> PART_BITS & last)
+    for i in range(high - low):
+        looks[2, i] = v.keys[looks[1, i], 0]
     end = low
     for i in range(low, high):
-        key, first = looks[0, i - low], looks[1, i - low]
         word0, word1 = batch.word0[i], batch.word1[i]
+        key, first = looks[0, i - low], looks[2, i - low]
         key0 = word0 + 1 if exact else key + 1
+        if first == key0 and (v.keys.shape[1] == 1 or v.keys[looks[1, i - low], 1] == word1):
+            continue
         if first != 0 and place(v.keys, key, key0, word1) >= 0:
             continue
         batch.word0[end], batch.word1[end] = word0, word1
@@ -82,28 +88,38 @@ def sift(batch: Candidates, low: int, high: int, v: Visited, looks: Words) -> in
 def hash_all(batch: Candidates, size: int, hashes: Words) -> None:
     """Hashes of all candidates."""
     for i in range(size):
-        hashes[i] = mix(batch.word0[i], batch.word1[i], 0)
+        hashes[i] = stir(batch.word0[i], batch.word1[i])
 
 
 @compiled
-def claim(batch: Candidates, hashes: Words, size: int, v: Visited, part: int, new: Flags) -> int:
-    """Put the new ones among the candidates that belong to one part into the table.
+def claim(
+    batch: Candidates, hashes: Words, size: int, v: Visited, low: int, high: int, new: Flags
+) -> int:
+    """Put the new ones among the candidates that belong to parts `[low, high)` into the table.
 
     Of equal ones the first is new. Marks them in `new`; how many there are.
+    Here, too, first looks come together; their results are not needed.
     """
-    count = 0
-    for i in range(size):
-        key = hashes[i]
-        if key & (PARTS - 1) != part:
-            continue
-        key0 = key + 1 if v.hashed else batch.word0[i] + 1
-        at = place(v.keys, key, key0, batch.word1[i])
-        if at < 0:
-            v.keys[-1 - at, 0] = key0
-            if v.keys.shape[1] == 2:
-                v.keys[-1 - at, 1] = batch.word1[i]
-            new[i] = 1
-            count += 1
+    count, span = 0, v.keys.shape[0] >> PART_BITS
+    for begin in range(0, size, TOGETHER):
+        end = min(begin + TOGETHER, size)
+        for i in range(begin, end):
+            key = hashes[i]
+            part = key & (PARTS - 1)
+            if low <= part < high:
+                new[i] = v.keys[part * span + (key >> PART_BITS & span - 1), 0] != 0
+        for i in range(begin, end):
+            key = hashes[i]
+            if not low <= key & (PARTS - 1) < high:
+                continue
+            key0 = key + 1 if v.hashed else batch.word0[i] + 1
+            at = place(v.keys, key, key0, batch.word1[i])
+            new[i] = at < 0
+            if at < 0:
+                v.keys[-1 - at, 0] = key0
+                if v.keys.shape[1] == 2:
+                    v.keys[-1 - at, 1] = batch.word1[i]
+                count += 1
     return count
 
 
@@ -129,7 +145,7 @@ def refill(old: Words, keys: Words, hashed: bool, low: int, high: int) -> None:
             continue
         if old.shape[1] == 2:
             key1 = old[i, 1]
-        key = key0 - 1 if hashed else mix(key0 - 1, key1 if old.shape[1] == 2 else 0, 0)
+        key = key0 - 1 if hashed else stir(key0 - 1, key1 if old.shape[1] == 2 else 0)
         at = place(keys, key, key0, key1)
         if at < 0:
             keys[-1 - at, 0] = key0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pfntrack.check.hashing import Words, find
+from pfntrack.check.hashing import Words, look
 from pfntrack.check.jit import compiled
 from pfntrack.check.tables import INSIDE
 from pfntrack.check.tabulated import (
@@ -13,12 +13,24 @@ from pfntrack.check.tabulated import (
     PHYS,
     SPACE,
     Arrays,
+    packed_key,
     rename_others,
     report,
 )
 
 # In place of a physical part: something is missing, or the result is not within the bounds.
 MISSING, OUTSIDE = -1, -2
+
+
+@compiled
+def zap_alone(t: Arrays, number: int, pairs: Words, living: int, spaces: Words) -> bool:
+    """A zap that the physical part has no say in, so that no order matters; was it one?"""
+    for slot in range(living):
+        if t.alone[pairs[slot], number] < 0:
+            return False
+    for slot in range(living):
+        spaces[slot] = t.alone[pairs[slot], number]
+    return True
 
 
 @compiled
@@ -52,7 +64,7 @@ def zap(
                 continue
             pair = pairs[slot]
             if pair < 0:
-                pair = find(t.pair_keys, t.pair_values, phys, spaces[slot], 0)
+                pair = look(t.pairs, packed_key(phys, spaces[slot]))
                 if pair < 0:
                     lacks = report(missing, lacks, PAIR, phys, spaces[slot], 0, 0)
                     return MISSING, 0, lacks
