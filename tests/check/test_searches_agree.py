@@ -18,6 +18,7 @@ MIXES = {
     "sysfs": ("sysfs", "part", "munmap", "protect", "claim", "fork", "exit", "reserve", "shrink"),
     "over": ("map", "over", "narrow", "zap", "fork"),
     "fault": ("map", "fault", "insert", "remap", "zapvma", "munmap", "fork", "mapfail"),
+    "edge": ("map", "latefail", "advise", "munmap", "fork"),
 }
 
 # (release, bounds) -> states, transitions, transitions cut off, depth.

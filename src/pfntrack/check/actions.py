@@ -13,12 +13,16 @@ from collections.abc import Iterator
 import attrs
 
 from pfntrack.check.bounds import Bounds
+from pfntrack.check.guards import ADVISED
 from pfntrack.mm import ops
 from pfntrack.mm.ops import Op
+from pfntrack.mm.pagetable import PTRS_PER_PTE
 from pfntrack.pat.cachemode import CacheMode
 
 NAMES = "ABCDEFGH"
 WINDOW = "H"
+# With `latefail` the virtual pages begin here: the second has a page table of its own.
+EDGE = PTRS_PER_PTE - 1
 _FORK_SYMBOLS = ("vm_area_dup", "copy_page_range", "__pte_alloc", "memtype_reserve")
 _MAP_SYMBOLS = ("__pte_alloc", "memtype_reserve")
 
@@ -75,7 +79,7 @@ def files(bounds: Bounds, groups: tuple[str, ...]) -> Files:
     """The files that the groups need, one per type of memory and way of mapping."""
     kinds: list[ops.Open] = []
     ways = [
-        ("remap", 0, {"map", "over", "private", "mapfail", "zap", "remap"}),
+        ("remap", 0, {"map", "over", "private", "mapfail", "latefail", "zap", "remap"}),
         ("remap", 1, {"part"}),
         ("fault", 0, {"fault", "insert"}),
         ("narrow", 0, {"narrow"}),
@@ -97,7 +101,25 @@ def alphabet(
 ) -> tuple[Action, ...]:
     """All actions, in the fixed order; `symbols` are the design's own failing steps."""
     menu = Menu(bounds, groups, files(bounds, groups), symbols)
-    return tuple(action for group in groups for action in _GROUPS[group](menu))
+    actions = (action for group in groups for action in _GROUPS[group](menu))
+    return tuple(_behind(action, first_page(groups)) for action in actions)
+
+
+def first_page(groups: tuple[str, ...]) -> int:
+    """Where the virtual pages begin."""
+    return EDGE if "latefail" in groups else 0
+
+
+def _behind(action: Action, pages: int) -> Action:
+    """The same action so many virtual pages further up."""
+    if not pages:
+        return action
+    moved = []
+    for op in action.ops:
+        places = {name: getattr(op, name, None) for name in ("at", "to")}
+        changed = {name: at + pages for name, at in places.items() if at is not None}
+        moved.append(attrs.evolve(op, **changed))
+    return attrs.evolve(action, ops=tuple(moved))
 
 
 @attrs.frozen
@@ -160,8 +182,15 @@ def _mapfail(menu: Menu) -> Iterator[Action]:
             yield _failing("mapfail", symbol, action.op, LOCAL)
 
 
-def _failing(group: str, symbol: str, op: Op, reach: str) -> Action:
-    return Action(group, (ops.Fail("A", symbol), op, ops.Unfail("A")), reach)
+def _failing(group: str, symbol: str, op: Op, reach: str, nth: int = 1) -> Action:
+    return Action(group, (ops.Fail("A", symbol, nth), op, ops.Unfail("A")), reach)
+
+
+def _latefail(menu: Menu) -> Iterator[Action]:
+    for action in _map(menu):
+        # All pages but the first are in the second table.
+        if isinstance(action.op, ops.Mmap) and action.op.at == 0 and action.op.pages > 1:
+            yield _failing("latefail", "__pte_alloc", action.op, LOCAL, 2)
 
 
 def _sysfs(menu: Menu) -> Iterator[Action]:
@@ -188,6 +217,14 @@ def _munmap(menu: Menu) -> Iterator[Action]:
 def _protect(menu: Menu) -> Iterator[Action]:
     for at, pages in _ranges(menu.bounds.pages):
         yield Action("protect", (ops.Mprotect("A", at, pages, "r"),))
+
+
+def _advise(menu: Menu) -> Iterator[Action]:
+    # All other advice to a raw pfn mapping is refused, does nothing, or does what the
+    # second of these does: split the VMA for a flag that matters to nobody.
+    for advice in ADVISED:
+        for at, pages in _ranges(menu.bounds.pages):
+            yield Action("advise", (ops.Madvise("A", at, pages, advice),))
 
 
 def _shrink(menu: Menu) -> Iterator[Action]:
@@ -283,6 +320,7 @@ _GROUPS = {
     "fault": _fault,
     "munmap": _munmap,
     "protect": _protect,
+    "advise": _advise,
     "shrink": _shrink,
     "move": _move,
     "write": _write,
@@ -293,6 +331,7 @@ _GROUPS = {
     "fork": _fork,
     "forkfail": _forkfail,
     "mapfail": _mapfail,
+    "latefail": _latefail,
     "exit": _exit,
     "ioremap": _ioremap,
     "reserve": _reserve,

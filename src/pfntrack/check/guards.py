@@ -13,9 +13,12 @@ from pfntrack.mm.ops import Op
 from pfntrack.mm.pagetable import within
 from pfntrack.mm.space import AddressSpace
 from pfntrack.mm.step import pfnmap
-from pfntrack.mm.vma import VM_WRITE, Vma, is_cow_mapping
+from pfntrack.mm.vma import VM_DONTCOPY, VM_RAND_READ, VM_WRITE, Vma, is_cow_mapping
 from pfntrack.pat.physical import Physical
 from pfntrack.pat.ram import PAGE_SHIFT
+
+# Advice that is tried, and the flag that it sets.
+ADVISED = {"dontfork": VM_DONTCOPY, "random": VM_RAND_READ}
 
 
 def enabled(op: Op, space: AddressSpace, phys: Physical, bounds: Bounds, start: int) -> bool:
@@ -26,9 +29,9 @@ def enabled(op: Op, space: AddressSpace, phys: Physical, bounds: Bounds, start: 
         case ops.Munmap(at=at, pages=pages):
             return bool(_hit(space, at, pages))
         case ops.Mprotect(at=at, pages=pages):
-            hit = _hit(space, at, pages)
-            held = sum(min(v.end, at + pages) - max(v.start, at) for v in hit)
-            return held == pages and any(v.flags & VM_WRITE for v in hit)
+            return any(vma.flags & VM_WRITE for vma in _filling(space, at, pages))
+        case ops.Madvise(at=at, pages=pages, advice=advice):
+            return any(not vma.flags & ADVISED[advice] for vma in _filling(space, at, pages))
         case ops.Mremap(at=at, old=old):
             return _inside(space, at, old) is not None
         case ops.Write(at=at):
@@ -79,6 +82,13 @@ def _bytes(start: int, off: int, pages: int) -> tuple[int, int]:
 
 def _hit(space: AddressSpace, at: int, pages: int) -> list[Vma]:
     return [vma for vma in space.vmas if vma.start < at + pages and at < vma.end]
+
+
+def _filling(space: AddressSpace, at: int, pages: int) -> list[Vma]:
+    """The VMAs of `[at, at + pages)`, if there is no hole between them, else none."""
+    hit = _hit(space, at, pages)
+    held = sum(min(vma.end, at + pages) - max(vma.start, at) for vma in hit)
+    return hit if held == pages else []
 
 
 def _inside(space: AddressSpace, at: int, pages: int) -> Vma | None:
