@@ -52,7 +52,8 @@ class Evaluator:
             whole = [tables.zapped_alone(zap, phys, space) for zap in range(len(tables.zaps))]
             rows += whole
             alone = len(whole)
-            facts = self._facts(phys, space)
+            if tables.watched:
+                facts = self._facts(phys, space)
         array = np.array(rows, np.int32).reshape(-1, _WIDTH)
         return Pair(facts, array, outcomes, columns, alone)
 

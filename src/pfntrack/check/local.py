@@ -1,17 +1,21 @@
 """What an action makes of the components it touches, without a world around them.
 
 The functions are those of the model; nothing is written twice. What a call
-does to a space without looking at the physical part it does beside every
-physical part, so it is noted whether a call looked.
+asks the physical part is noted (see `replay`), and whether it looked at it in
+another way.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
 
 import attrs
 
 from pfntrack.check.actions import NAMES, Action
 from pfntrack.check.normal import assemble
 from pfntrack.check.properties import REQUESTS, judge_books, quiet, wrong_owner
+from pfntrack.check.replay import Answers, Question
 from pfntrack.check.setting import ORACLE, Answer, Setting, answer_to
 from pfntrack.mm import ops
 from pfntrack.mm.fork import fork
@@ -20,6 +24,7 @@ from pfntrack.mm.space import AddressSpace, Mm
 from pfntrack.mm.step import Lock, Step
 from pfntrack.mm.truncate import Span, mapped, unmap_mapping_range_vma
 from pfntrack.mm.unmap import exit_mmap
+from pfntrack.pat.context import Context
 from pfntrack.pat.events import Event, Oops, Task
 from pfntrack.pat.physical import Physical
 from pfntrack.releases import Kernel, World
@@ -31,19 +36,44 @@ _TASK = Task(NAMES[0], FIRST_PID)
 
 @attrs.frozen
 class Done:
-    """The spaces and the physical part after an action (not normal yet), and what it broke."""
+    """The spaces and the physical part after an action (not normal yet), and what it broke.
+
+    `asked` are the questions put to the physical part and the answers to them,
+    as numbers. If the call has `looked` at it in another way, or was judged in a
+    whole world, they do not say all that it depended on. `own` of what is
+    broken does not come from questions.
+    """
 
     spaces: tuple[AddressSpace, ...]
     phys: Physical
     broken: frozenset[str]
-    answer: Answer | None
-    looked: bool
+    answer: Answer | None = None
+    looked: bool = True
+    asked: tuple[tuple[int, int], ...] = ()
+    own: frozenset[str] = frozenset()
 
 
 class _Watched(Step):
-    """A call that knows whether it looked at the physical part."""
+    """A call that knows what it asked, and whether it looked at the physical part besides."""
 
     looked = False
+    held: Physical
+    answers: Answers
+    asked: list[tuple[int, int]]
+    own: list[Event]
+
+    def ask(self, question: Callable[..., Any], *args: Hashable) -> Any:  # type: ignore[override]
+        answers = self.answers
+        number = answers.number(Question(question, args))
+        reply = answers.reply(number, answers.physes.number(self.held))
+        self.held = answers.physes[reply.phys]
+        self.asked.append((number, reply.answer))
+        self.events.extend(reply.events)
+        return reply.value
+
+    def emit(self, event: Event) -> None:
+        self.own.append(event)
+        super().emit(event)
 
     def tick(self) -> int:
         """No state is told from another by the age of its mappings."""
@@ -68,6 +98,7 @@ class Model:
         self.asks = bool(watched & ORACLE)
         self.design = setting.release.design
         self.fds = setting.start.processes[0].fds
+        self.answers = Answers(self._context, _broken)
 
     def act(self, action: Action, space: AddressSpace | None, phys: Physical) -> Done:
         """An action by a process with `space`, or by nobody in particular."""
@@ -85,7 +116,7 @@ class Model:
         step = self.setting.perform(alone, action.by(0, len(alone.processes)), self.watched)
         after = tuple(process.space for process in step.world.processes)
         answer = step.answer if self.asks else None
-        return Done(after, step.world.phys, step.broken, answer, looked=True)
+        return Done(after, step.world.phys, step.broken, answer)
 
     def zap(self, span: Span, pgoff: int, space: AddressSpace, phys: Physical) -> Done:
         """The part of `unmap_mapping_range()` that concerns one space and one page offset."""
@@ -94,7 +125,7 @@ class Model:
         for vma in mapped(mm, span):
             if vma.pgoff == pgoff:
                 unmap_mapping_range_vma(step, mm, vma, span)
-        return self._done((mm,), step, _broken(step.events))
+        return self._done((mm,), step)
 
     def world(self, spaces: tuple[AddressSpace, ...], phys: Physical) -> World:
         """A normal world made from its parts."""
@@ -108,23 +139,19 @@ class Model:
         result = LOCAL_CALLS[type(op)](step, mm, op, file)
         if any(isinstance(event, Oops) for event in step.events):
             return None
-        broken, answer = _broken(step.events), None
         asked = self.asks and isinstance(op, REQUESTS)
-        if result.ret < 0 or (asked and isinstance(op, ops.Mmap | ops.Remap)):
-            after = self.world((mm.freeze(),), step.held)
-            broken = self._books(op, space, phys, after, result, step.events)
-            answer = answer_to(op, after, result) if asked else None
-        return self._done((mm,), step, broken, answer)
+        if (result.ret < 0 and self.watched) or (asked and isinstance(op, ops.Mmap | ops.Remap)):
+            return self._judged(op, space, phys, (mm,), step, result)
+        return self._done((mm,), step)
 
     def _fork(self, op: ops.Fork, space: AddressSpace, phys: Physical) -> Done:
         step, mm = self._step(phys), Mm(space)
         step.spaces = [mm]
         error, child = fork(step, mm)
         mms = (mm,) if child is None else (mm, child)
-        after = self.world(tuple(each.freeze() for each in mms), step.held)
-        result = errno_result(error)
-        broken = self._books(op, space, phys, after, result, step.events)
-        return self._done(mms, step, broken, answer_to(op, after, result) if self.asks else None)
+        if not (self.watched or self.asks):
+            return self._done(mms, step)
+        return self._judged(op, space, phys, mms, step, errno_result(error))
 
     def _exit(self, space: AddressSpace, phys: Physical) -> Done:
         """The process was alone, so its files are released."""
@@ -133,35 +160,40 @@ class Model:
         exit_mmap(step, mm)
         for _, file in self.fds:
             step.drivers[file.kind].release(step, file)
-        return self._done((), step, _broken(step.events))
+        return self._done((), step)
 
-    def _books(
+    def _judged(
         self,
         op: Op,
         space: AddressSpace,
         phys: Physical,
-        after: World,
-        result: Result,
-        events: list[Event],
-    ) -> frozenset[str]:
-        before = self.world((space,), phys)
-        found = judge_books(self.setting.kernel, before, op, after, result, events)
-        return frozenset(violation.property for violation in found)
-
-    def _done(
-        self,
         mms: tuple[Mm, ...],
         step: _Watched,
-        broken: frozenset[str],
-        answer: Answer | None = None,
+        result: Result,
     ) -> Done:
+        """What came of a call that has to be judged by the worlds before and after it."""
         spaces = tuple(mm.freeze() for mm in mms)
-        return Done(spaces, step.held, broken & self.watched, answer, step.looked)
+        before, after = self.world((space,), phys), self.world(spaces, step.held)
+        found = judge_books(self.setting.kernel, before, op, after, result, step.events)
+        broken = frozenset(violation.property for violation in found)
+        answer = answer_to(op, after, result) if self.asks else None
+        return Done(spaces, step.held, broken & self.watched, answer)
+
+    def _done(self, mms: tuple[Mm, ...], step: _Watched) -> Done:
+        """What came of a call that only its events can speak against."""
+        spaces = tuple(mm.freeze() for mm in mms)
+        broken, own = _broken(step.events) & self.watched, _broken(step.own) & self.watched
+        return Done(spaces, step.held, broken, None, step.looked, tuple(step.asked), own)
+
+    def _context(self, phys: Physical) -> Context:
+        """What a question is put to."""
+        kernel = self.setting.kernel
+        return Context(kernel.machine, kernel.release.pat, phys, _TASK, explain=False)
 
     def _step(self, phys: Physical) -> _Watched:
         kernel: Kernel = self.setting.kernel
         release = kernel.release
-        return _Watched(
+        step = _Watched(
             kernel.machine,
             release.pat,
             release.mm,
@@ -171,9 +203,11 @@ class Model:
             _TASK,
             explain=False,
         )
+        step.answers, step.asked, step.own = self.answers, [], []
+        return step
 
 
-def _broken(events: list[Event]) -> frozenset[str]:
+def _broken(events: Sequence[Event]) -> frozenset[str]:
     """What an operation that succeeds can break by itself."""
     if not events:
         return frozenset()

@@ -1,15 +1,15 @@
 """The model as tables: each operation evaluated once for the components it touches.
 
 Address spaces and physical parts are numbered as they are met. What a process
-does by itself is worked out for its space and the physical part (a pair); what
-does not look at the physical part, once for the space. A zap through a file
+does by itself is worked out for its space and the physical part (a pair): by
+the model, or from what it has been seen to ask the physical part (`replay`). A zap through a file
 is a fold over the mappings of the file, so it is worked out step by step: one
 address space and one page offset of the file at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from pfntrack.check.actions import FILE, FORK, KERNEL, LOCAL
@@ -17,6 +17,7 @@ from pfntrack.check.intern import Interned
 from pfntrack.check.local import Done, Model
 from pfntrack.check.normal import Renaming, assemble, normal_phys, normal_space, renaming
 from pfntrack.check.properties import PROPERTIES
+from pfntrack.check.replay import Calls, Key, Leaf
 from pfntrack.check.setting import NOTHING, Answer, Setting
 from pfntrack.drivers.kernel import IOMEM
 from pfntrack.mm import ops
@@ -31,9 +32,8 @@ NOBODY = -1
 ORDER = tuple(PROPERTIES)
 
 # Flags of an outcome. What replaces the actor's own mappings asks for what the
-# others map. A PLAIN one changes the physical part and the actor's space, and
-# nothing else.
-INSIDE, FORKS, NEEDS_SOMEBODY, REPLACES, PLAIN = 1, 2, 4, 8, 16
+# others map.
+INSIDE, FORKS, NEEDS_SOMEBODY, REPLACES = 1, 2, 4, 8
 
 
 class Outcome(NamedTuple):
@@ -71,15 +71,21 @@ class Tables:
         self.evaluations = 0
         self.zaps: list[Span] = []
         self._zap_of: dict[int, int] = {}
-        self._own_names: dict[int, Renaming] = {}
         self._own_actions: dict[int, list[int]] = {}
         self._inside: dict[int, bool] = {}
-        # Physical parts as operations leave them: their names, and the normal form's number.
-        self._raw: dict[Physical, tuple[Renaming, int]] = {}
-        # Outcomes that no physical part has a say in: by action, or by zap and place.
-        self._free: dict[tuple[int, int, int], Outcome] = {}
+        # Components as operations leave them: the renaming that makes a physical
+        # part normal and what it becomes, and what spaces become under renamings.
+        self._answers = self.model.answers
+        self._calls = Calls(self._answers)
+        self._left: Interned[AddressSpace] = Interned()
+        self._renamings: Interned[Renaming] = Interned()
+        self._number_left: dict[int, int] = {}
+        self._normal: dict[int, tuple[int, int]] = {}
+        self._renamed: dict[tuple[int, int], tuple[int, bool]] = {}
+        self._kept: dict[tuple[int, int], bool] = {}
         # What zaps make of spaces, by zap and space, where nothing else has a say.
         self._alone: dict[tuple[int, int], int] = {}
+        self._places_of: dict[int, list[list[tuple[int, int]]]] = {}
         for number, action in enumerate(setting.actions):
             if action.reach == FILE:
                 self._zap_of[number] = len(self.zaps)
@@ -131,9 +137,9 @@ class Tables:
     def zapped(self, phys: int, space: int) -> dict[tuple[int, int], Outcome]:
         """What each zap does to the mappings of `space`, one place of the file at a time."""
         return {
-            (number, self._place(pgoff)): self._zapped_at(number, pgoff, phys, space)
-            for number in range(len(self.zaps))
-            for pgoff in self._mapped_at(number, space)
+            (number, place): self._zapped_at(number, pgoff, place, phys, space)
+            for number, places in enumerate(self._mapped_at(space))
+            for pgoff, place in places
         }
 
     def zapped_alone(self, number: int, phys: int, space: int) -> Outcome:
@@ -141,36 +147,34 @@ class Tables:
 
         It becomes NOBODY if the physical part has a say in it, or something breaks.
         """
-        after = self._alone.get((number, space))
+        after = self._alone.get((number, space)) if self._fits(phys) else NOBODY
         if after is None:
             after = space
-            for pgoff in self._mapped_at(number, space):
-                outcome = self._zapped_at(number, pgoff, phys, after)
-                key = -1 - number, self._place(pgoff), after
+            for pgoff, place in self._mapped_at(space)[number]:
+                outcome = self._zapped_at(number, pgoff, place, phys, after)
+                looks = not self._calls.asks_nothing((-1 - number, place, after))
                 after = outcome.space
-                if key not in self._free or outcome.broken or not self._is_inside(after):
+                if looks or outcome.broken or not outcome.flags & INSIDE:
                     after = NOBODY
                     break
             self._alone[number, space] = after
-        if not self._fits(phys):
-            after = NOBODY
         return Outcome(-1, phys, after, NOBODY, -1, 0, 0)
 
-    def _mapped_at(self, number: int, space: int) -> list[int]:
-        """Page offsets at which a space maps what a zap covers."""
-        return sorted({vma.pgoff for vma in mapped(Mm(self.spaces[space]), self.zaps[number])})
+    def _mapped_at(self, space: int) -> list[list[tuple[int, int]]]:
+        """For each zap, where a space maps what it covers: page offsets and places."""
+        found = self._places_of.get(space)
+        if found is None:
+            mm = Mm(self.spaces[space])
+            offsets = (sorted({vma.pgoff for vma in mapped(mm, span)}) for span in self.zaps)
+            found = [[(pgoff, self._place(pgoff)) for pgoff in each] for each in offsets]
+            self._places_of[space] = found
+        return found
 
-    def _zapped_at(self, number: int, pgoff: int, phys: int, space: int) -> Outcome:
-        key = -1 - number, self._place(pgoff), space
-        outcome = self._known(key, phys)
-        if outcome is None:
-            self.evaluations += 1
-            span = self.zaps[number]
-            done = self.model.zap(span, pgoff, self.spaces[space], self.physes[phys])
-            outcome = self._settled(-1, phys, done)
-            if not done.looked:
-                self._free[key] = outcome
-        return outcome
+    def _zapped_at(self, number: int, pgoff: int, place: int, phys: int, space: int) -> Outcome:
+        def call() -> Done:
+            return self.model.zap(self.zaps[number], pgoff, self.spaces[space], self.physes[phys])
+
+        return self._called((-1 - number, place, space), phys, call)
 
     def renamed(self, names: int, space: int) -> int:
         """A space that was not touched, under the names that hold after an outcome."""
@@ -180,80 +184,107 @@ class Tables:
     def _outcome(self, number: int, phys: int, space: int) -> Outcome:
         action = self.setting.actions[number]
         zap = self._zap_of.get(number, -1)
-        if isinstance(action.op, ops.Zap):
+        if zap >= 0 and isinstance(action.op, ops.Zap):
             flags = INSIDE | self._flags[number]
             return Outcome(number, phys, NOBODY, NOBODY, -1, 0, flags, zap)
-        key = number, 0, space
-        known = self._known(key, phys)
-        if known is not None:
-            return known
+
+        def call() -> Done:
+            alone = None if space == NOBODY else self.spaces[space]
+            return self.model.act(action, alone, self.physes[phys])
+
+        return self._called((number, 0, space), phys, call, number, zap)
+
+    def _called(
+        self, key: Key, phys: int, call: Callable[[], Done], action: int = -1, zap: int = -1
+    ) -> Outcome:
+        """What a call leads to: from its tree, else by the model itself."""
+        found = self._calls.follow(key, self._raw(phys))
+        if found is not None:
+            leaf, after, broken = found
+            return self._settled(action, phys, leaf.spaces, after, broken, zap)
         self.evaluations += 1
-        alone = None if space == NOBODY else self.spaces[space]
-        done = self.model.act(action, alone, self.physes[phys])
-        outcome = self._settled(number, phys, done, zap)
+        done = call()
+        spaces = tuple(map(self._left.number, done.spaces))
         if not done.looked:
-            self._free[key] = outcome
-        return outcome
+            self._calls.add(key, done.asked, Leaf(spaces, done.own))
+        after = self._answers.physes.number(done.phys)
+        answer = -1 if done.answer is None else self.answers.number(done.answer)
+        return self._settled(action, phys, spaces, after, done.broken, zap, answer)
 
-    def _known(self, key: tuple[int, int, int], phys: int) -> Outcome | None:
-        """An outcome that does not depend on the physical part, beside this one."""
-        free = self._free.get(key)
-        if free is None or free.phys == phys:
-            return free
-        if self._fits(phys) != self._fits(free.phys):
-            return None
-        return free._replace(phys=phys)
-
-    def _settled(self, action: int, before: int, done: Done, zap: int = -1) -> Outcome:
-        """Normal forms, and their numbers."""
-        same = self._same(before)
-        if done.phys is self.physes[before]:
-            names, after = same, before
-        else:
-            known = self._raw.get(done.phys)
-            if known is None:
-                names = renaming(done.phys)
-                known = names, self.physes.number(normal_phys(done.phys, names))
-                self._raw[done.phys] = known
-            names, after = known
-        kept = names == same or (
-            {*same.owners} <= {*names.owners} and {*same.contexts} <= {*names.contexts}
-        )
-        normal = [normal_space(each, names, self.design) for each in done.spaces]
-        numbers = [*map(self.spaces.number, normal), NOBODY, NOBODY]
+    def _settled(
+        self,
+        action: int,
+        before: int,
+        left: tuple[int, ...],
+        after: int,
+        broken: frozenset[str],
+        zap: int,
+        answer: int = -1,
+    ) -> Outcome:
+        """Normal forms of what a call has left, and their numbers."""
+        names, phys = self._normal_phys(after)
+        same, _ = self._normal_phys(self._raw(before))
+        normal = [self._normal_space(space, names) for space in left]
         flags = self._flags[action] if action >= 0 else 0
-        if self._fits(after) and all(map(self.setting.bounds.space, normal)):
+        if self._fits(phys) and all(inside for _, inside in normal):
             flags |= INSIDE
-        if kept and len(normal) == 1 and zap < 0:
-            flags |= PLAIN
+        numbers = [number for number, _ in normal] + [NOBODY, NOBODY]
+        renaming = -1
+        if names != same and not self._keeps(same, names):
+            renaming = self.names.number(self._renamings[names])
         return Outcome(
             action,
-            after,
+            phys,
             numbers[0],
             numbers[1],
-            -1 if kept else self.names.number(names),
-            bits(done.broken) if done.broken else 0,
+            renaming,
+            bits(broken) if broken else 0,
             flags,
             zap,
-            -1 if done.answer is None else self.answers.number(done.answer),
+            answer,
         )
+
+    def _raw(self, phys: int) -> int:
+        """A normal physical part among those that operations leave."""
+        found = self._number_left.get(phys)
+        if found is None:
+            found = self._number_left[phys] = self._answers.physes.number(self.physes[phys])
+        return found
+
+    def _normal_phys(self, left: int) -> tuple[int, int]:
+        """The renaming that makes a physical part normal, and what it becomes."""
+        found = self._normal.get(left)
+        if found is None:
+            phys = self._answers.physes[left]
+            names = renaming(phys)
+            number = self.physes.number(normal_phys(phys, names))
+            found = self._normal[left] = self._renamings.number(names), number
+        return found
+
+    def _normal_space(self, left: int, names: int) -> tuple[int, bool]:
+        """What a space becomes under a renaming, and whether it is within the bounds."""
+        found = self._renamed.get((left, names))
+        if found is None:
+            value = normal_space(self._left[left], self._renamings[names], self.design)
+            inside = self.setting.bounds.space(value)
+            found = self._renamed[left, names] = self.spaces.number(value), inside
+        return found
+
+    def _keeps(self, same: int, names: int) -> bool:
+        """Do all have the same names as before, but for those that are gone?"""
+        found = self._kept.get((same, names))
+        if found is None:
+            before, after = self._renamings[same], self._renamings[names]
+            owners = {*before.owners} <= {*after.owners}
+            found = owners and {*before.contexts} <= {*after.contexts}
+            self._kept[same, names] = found
+        return found
 
     def _fits(self, phys: int) -> bool:
         """Is the physical part within the bounds?"""
         found = self._inside.get(phys)
         if found is None:
             found = self._inside[phys] = self.setting.bounds.phys(self.physes[phys])
-        return found
-
-    def _is_inside(self, space: int) -> bool:
-        """Is the space within the bounds?"""
-        return self.setting.bounds.space(self.spaces[space])
-
-    def _same(self, phys: int) -> Renaming:
-        """The renaming that leaves a normal physical part as it is."""
-        found = self._own_names.get(phys)
-        if found is None:
-            found = self._own_names[phys] = renaming(self.physes[phys])
         return found
 
     def _span(self, op: Op) -> Span:

@@ -17,6 +17,7 @@ from pfntrack.mm.space import Mm
 from pfntrack.mm.step import Step, TrackContext
 from pfntrack.mm.vma import Vma
 from pfntrack.pat.cachemode import CacheMode
+from pfntrack.pat.context import Context
 from pfntrack.pat.memtype import (
     free_pfn_range,
     is_untracked_pat_range,
@@ -145,28 +146,19 @@ class Design:
         step: Step, owner: int, pfn: int, pages: int, cache: CacheMode, *, strict: bool = False
     ) -> tuple[int, CacheMode]:
         """`reserve_pfn_range()` in pages, in the name of the ghost `owner`."""
-        start = pfn << PAGE_SHIFT
-        step.owner = owner
-        error, cache = reserve_pfn_range(
-            step, start, start + (pages << PAGE_SHIFT), cache, strict=strict
-        )
-        step.owner = 0
-        return error, cache
+        return step.ask(_reserve, owner, pfn, pages, cache, strict)
 
     @staticmethod
     def release(step: Step, owner: int, pfn: int, pages: int) -> None:
         """`free_pfn_range()` in pages, in the name of the ghost `owner`."""
-        start = pfn << PAGE_SHIFT
-        step.owner = owner
-        free_pfn_range(step, start, start + (pages << PAGE_SHIFT))
-        step.owner = 0
+        step.ask(_release, owner, pfn, pages)
 
     @staticmethod
     def lookup_page(step: Step, pfn: int, cache: CacheMode) -> CacheMode:
         """Type of one page of a mapping that reserves nothing."""
         if not step.machine.pat_enabled:
             return cache
-        return lookup_memtype(step, pfn << PAGE_SHIFT)
+        return step.ask(lookup_memtype, pfn << PAGE_SHIFT)
 
     def lookup_range(
         self, step: Step, pfn: int, pages: int, cache: CacheMode
@@ -176,10 +168,26 @@ class Design:
             return 0, cache
         first = self.lookup_page(step, pfn, cache)
         for page in range(pfn + 1, pfn + pages):
-            if lookup_memtype(step, page << PAGE_SHIFT) is not first:
+            if step.ask(lookup_memtype, page << PAGE_SHIFT) is not first:
                 step.note("track_pfn_remap", "the part covers pages of two types: -EINVAL")
                 return -errno.EINVAL, cache
         return 0, first
+
+
+def _reserve(
+    ctx: Context, owner: int, pfn: int, pages: int, cache: CacheMode, strict: bool
+) -> tuple[int, CacheMode]:
+    start, end = pfn << PAGE_SHIFT, (pfn + pages) << PAGE_SHIFT
+    ctx.owner = owner
+    error, cache = reserve_pfn_range(ctx, start, end, cache, strict=strict)
+    ctx.owner = 0
+    return error, cache
+
+
+def _release(ctx: Context, owner: int, pfn: int, pages: int) -> None:
+    ctx.owner = owner
+    free_pfn_range(ctx, pfn << PAGE_SHIFT, (pfn + pages) << PAGE_SHIFT)
+    ctx.owner = 0
 
 
 def reservable(step: Step, pfn: int, pages: int) -> bool:

@@ -21,6 +21,7 @@ from pfntrack.mm.space import Mm
 from pfntrack.mm.step import Step, TrackContext
 from pfntrack.mm.vma import Vma
 from pfntrack.pat.cachemode import CacheMode
+from pfntrack.pat.context import Context
 from pfntrack.pat.physical import Physical
 
 Contexts = tuple[TrackContext, ...]
@@ -58,15 +59,14 @@ class TrackContextDesign(Design):
         if vma.track is not None:
             step.note("remap_pfn_range_track", "the VMA already has a context: -EINVAL")
             return -errno.EINVAL, cache, vma
-        held = _contexts(step.phys)
-        number = next(n for n in range(1, len(held) + 2) if all(each.id != n for each in held))
+        number = step.ask(_unused)
         error, cache = self._pfnmap_track(step, number, pfn, pages, cache)
         if error:
             return -errno.EINVAL, cache, vma
         if step.fails("pfnmap_track_ctx_alloc"):
             self._pfnmap_untrack(step, number, pfn, pages)
             return -errno.ENOMEM, cache, vma
-        _store(step, (*held, TrackContext(number, pfn, pages, 1)))
+        step.ask(_enter, TrackContext(number, pfn, pages, 1))
         step.note("remap_pfn_range_track", "the whole VMA: reserved, and a context made for it")
         return 0, cache, mm.change(vma, track=number)
 
@@ -81,8 +81,8 @@ class TrackContextDesign(Design):
         return self._setup_cachemode(step, pfn, 1, cache)[1]
 
     def dup(self, step: Step, vma: Vma) -> tuple[int, Vma]:
-        if vma.track is not None:
-            self._count(step, vma, +1)
+        if isinstance(vma.track, int):
+            step.ask(_kref_get, vma.track)
         return 0, vma
 
     def free(self, step: Step, vma: Vma) -> None:
@@ -114,20 +114,12 @@ class TrackContextDesign(Design):
         return error, cache
 
     def _put(self, step: Step, vma: Vma) -> None:
-        """kref_put(): the last one releases the original range."""
-        left = self._count(step, vma, -1)
-        if not left.refs:
-            _store(step, tuple(each for each in _contexts(step.phys) if each.id != left.id))
+        """The last reference releases the original range."""
+        assert isinstance(vma.track, int)  # noqa: S101 - callers have looked
+        left = step.ask(_kref_put, vma.track)
+        if left is not None:
             step.note("pfnmap_track_ctx_release", "the last VMA with the context has gone")
             self._pfnmap_untrack(step, left.id, left.pfn, left.pages)
-
-    @staticmethod
-    def _count(step: Step, vma: Vma, change: int) -> TrackContext:
-        held = _contexts(step.phys)
-        found = next(each for each in held if each.id == vma.track)
-        changed = attrs.evolve(found, refs=found.refs + change)
-        _store(step, tuple(changed if each is found else each for each in held))
-        return changed
 
 
 def _contexts(phys: Physical) -> Contexts:
@@ -135,5 +127,36 @@ def _contexts(phys: Physical) -> Contexts:
     return held if isinstance(held, tuple) else ()
 
 
-def _store(step: Step, contexts: Contexts) -> None:
-    step.phys = attrs.evolve(step.phys, tracking=contexts or None)
+def _store(ctx: Context, contexts: Contexts) -> None:
+    ctx.phys = attrs.evolve(ctx.phys, tracking=contexts or None)
+
+
+def _unused(ctx: Context) -> int:
+    """The smallest number that no context has."""
+    taken = {each.id for each in _contexts(ctx.phys)}
+    return next(number for number in range(1, len(taken) + 2) if number not in taken)
+
+
+def _enter(ctx: Context, context: TrackContext) -> None:
+    _store(ctx, (*_contexts(ctx.phys), context))
+
+
+def _kref_get(ctx: Context, number: int) -> None:
+    _count(ctx, number, +1)
+
+
+def _kref_put(ctx: Context, number: int) -> TrackContext | None:
+    """Drop a reference: the context, if that was the last one."""
+    left = _count(ctx, number, -1)
+    if left.refs:
+        return None
+    _store(ctx, tuple(each for each in _contexts(ctx.phys) if each.id != number))
+    return left
+
+
+def _count(ctx: Context, number: int, change: int) -> TrackContext:
+    held = _contexts(ctx.phys)
+    found = next(each for each in held if each.id == number)
+    changed = attrs.evolve(found, refs=found.refs + change)
+    _store(ctx, tuple(changed if each is found else each for each in held))
+    return changed

@@ -7,6 +7,7 @@ import errno
 from pfntrack.mm.space import Mm
 from pfntrack.mm.step import Step
 from pfntrack.mm.vma import File, Vma
+from pfntrack.pat.context import Context
 from pfntrack.pat.physical import Claim
 
 
@@ -35,7 +36,11 @@ class Driver:
 
 def claimed(step: Step, start: int, end: int) -> Claim | None:
     """The busy resource that overlaps bytes `[start, end)`."""
-    for claim in step.phys.claims:
+    return step.ask(_claimed, start, end)
+
+
+def _claimed(ctx: Context, start: int, end: int) -> Claim | None:
+    for claim in ctx.phys.claims:
         if claim.start < end and start < claim.end:
             return claim
     return None

@@ -11,6 +11,7 @@ import errno
 from pfntrack.mm.space import Mm
 from pfntrack.mm.step import Step
 from pfntrack.mm.vma import VM_ACCOUNT
+from pfntrack.pat.context import Context
 from pfntrack.pat.events import Log
 from pfntrack.pat.ram import PAGE_SIZE
 
@@ -21,11 +22,12 @@ def security_vm_enough_memory_mm(step: Step, mm: Mm, pages: int) -> int:
     """May `mm` commit `pages` more pages? 0 or -ENOMEM."""
     if step.fails("security_vm_enough_memory_mm"):
         return step.struck
-    if step.phys.overcommit == ALWAYS:
+    overcommit, commit_limit = step.ask(_overcommit)
+    if overcommit == ALWAYS:
         return 0
     committed, limit = 0, step.machine.overcommit_pages
-    if step.phys.overcommit == NEVER:
-        limit = limit // 2 if step.phys.commit_limit is None else step.phys.commit_limit
+    if overcommit == NEVER:
+        limit = limit // 2 if commit_limit is None else commit_limit
         spaces = step.spaces if mm in step.spaces else [*step.spaces, mm]
         committed = sum(
             vma.pages for space in spaces for vma in space.vmas if vma.flags & VM_ACCOUNT
@@ -42,4 +44,14 @@ def security_vm_enough_memory_mm(step: Step, mm: Mm, pages: int) -> int:
 
 def map_count_reached(step: Step, mm: Mm, slack: int = 0) -> bool:
     """Is the number of VMAs within `slack` of vm.max_map_count?"""
-    return mm.map_count >= step.phys.max_map_count - slack
+    return mm.map_count >= step.ask(max_map_count) - slack
+
+
+def max_map_count(ctx: Context) -> int:
+    """The sysctl vm.max_map_count."""
+    return ctx.phys.max_map_count
+
+
+def _overcommit(ctx: Context) -> tuple[int, int | None]:
+    """The sysctls vm.overcommit_memory and vm.overcommit_kbytes, in pages."""
+    return ctx.phys.overcommit, ctx.phys.commit_limit

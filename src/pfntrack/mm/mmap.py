@@ -11,7 +11,7 @@ import errno
 
 import attrs
 
-from pfntrack.mm.limits import security_vm_enough_memory_mm
+from pfntrack.mm.limits import max_map_count, security_vm_enough_memory_mm
 from pfntrack.mm.space import Mm
 from pfntrack.mm.split import vma_merge
 from pfntrack.mm.step import Lock, Step
@@ -66,7 +66,7 @@ def mmap(
     if pages <= 0:
         return -errno.EINVAL
     step.mmap_lock = Lock.WRITE
-    if mm.map_count > step.phys.max_map_count:
+    if mm.map_count > step.ask(max_map_count):
         return -errno.ENOMEM
     error, flags = vm_flags(file, prot, shared=shared)
     if error:

@@ -130,7 +130,7 @@ class Step(Context):
 
     def new_owner(self) -> int:
         """A ghost owner that nobody has yet: the smallest positive number free."""
-        taken = {entry.owner for entry in self.phys.tree}
+        taken = self.ask(_owners)
         taken |= {vma.owner for mm in self.spaces for vma in mm.vmas}
         return next(number for number in range(1, len(taken) + 2) if number not in taken)
 
@@ -152,6 +152,10 @@ class Step(Context):
         """What changing `vm_flags` demands of the lock (include/linux/mm.h)."""
         if self.quirks.flags_need_write_lock and self.mmap_lock is not Lock.WRITE:
             self.warn("rwsem.h", function)
+
+
+def _owners(ctx: Context) -> frozenset[int]:
+    return frozenset(entry.owner for entry in ctx.phys.tree)
 
 
 @attrs.frozen

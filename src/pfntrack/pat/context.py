@@ -9,12 +9,17 @@ as a whole is a pure function of the components it was given.
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
+from typing import Concatenate, ParamSpec, TypeVar
 
 import attrs
 
 from pfntrack.pat.events import Call, Event, Note, Task
 from pfntrack.pat.mtrr import MtrrLookup
 from pfntrack.pat.physical import Machine, Physical
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class RamFlags(enum.Enum):
@@ -83,6 +88,17 @@ class Context:
         # The ghost in whose name reservations are made and released; 0 is the kernel.
         self.owner = 0
         self.events: list[Event] = []
+
+    def ask(
+        self, question: Callable[Concatenate[Context, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Perform a call that sees and changes nothing but the physical part.
+
+        What comes of it follows from the physical part and the arguments, so a
+        search need not perform it twice. All of the memory management that
+        reaches the physical part does so here, or is searched more slowly.
+        """
+        return question(self, *args, **kwargs)
 
     def emit(self, event: Event) -> None:
         """Leave a log line or warning behind."""
