@@ -86,7 +86,11 @@ class _Watched(Step):
 
     @phys.setter
     def phys(self, phys: Physical) -> None:
+        self.looked = True
         self.held = phys
+
+    def save(self) -> Physical:
+        return self.held
 
 
 class Model:
@@ -203,7 +207,7 @@ class Model:
             _TASK,
             explain=False,
         )
-        step.answers, step.asked, step.own = self.answers, [], []
+        step.answers, step.asked, step.own, step.looked = self.answers, [], [], False
         return step
 
 

@@ -57,11 +57,11 @@ class CountedTree(PfnPerVma):
         if not whole(vma, at, pages):
             error, cache = self.lookup_range(step, pfn, pages, cache)
             return error, cache, vma
-        before = step.phys
+        before = step.save()
         self._drop(step, vma)
         error, cache = self.reserve(step, COUNTED, pfn, pages, cache)
         if error:
-            step.phys = before
+            step.undo(before)
             return -errno.EINVAL, cache, vma
         if not reservable(step, pfn, pages):
             return 0, cache, mm.change(vma, track=None)
@@ -73,14 +73,14 @@ class CountedTree(PfnPerVma):
         if not self.tracked(src):
             return 0, dst, 0
         pfn = self.pfn(src)
-        hold(step, pfn, src.pages, lookup_memtype(step, pfn << PAGE_SHIFT))
+        hold(step, pfn, src.pages, step.ask(lookup_memtype, pfn << PAGE_SHIFT))
         return 0, dst_mm.change(dst, track=pfn), pfn
 
     def carried(self, step: Step, mm: Mm, old: Vma, new: Vma, at: int) -> None:
         """The part that moved is held twice until its old place is unmapped."""
         if self.tracked(old):
             pfn = self.pfn(old) + at - old.start
-            hold(step, pfn, new.pages, lookup_memtype(step, pfn << PAGE_SHIFT))
+            hold(step, pfn, new.pages, step.ask(lookup_memtype, pfn << PAGE_SHIFT))
             mm.change(new, track=pfn)
 
     def dup(self, step: Step, vma: Vma) -> tuple[int, Vma]:

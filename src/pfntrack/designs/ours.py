@@ -36,6 +36,7 @@ from pfntrack.mm.space import Mm
 from pfntrack.mm.step import Step, TrackContext
 from pfntrack.mm.vma import Vma
 from pfntrack.pat.cachemode import CacheMode
+from pfntrack.pat.context import Context
 from pfntrack.pat.memtype import pat_x_mtrr_type
 from pfntrack.pat.memtype_interval import memtype_lookup
 from pfntrack.pat.physical import Physical
@@ -85,7 +86,7 @@ class Ours(Design):
             return -errno.EINVAL, cache, vma
         if step.fails("pfnmap_track_ctx_alloc"):
             return -errno.ENOMEM, cache, vma
-        before, tracks = step.phys, pages > 0
+        before, tracks = step.save(), pages > 0
         if whole(vma, at, pages):
             _drop(step, here)
             error, cache = self.reserve(step, COUNTED, pfn, pages, cache)
@@ -93,7 +94,7 @@ class Ours(Design):
             tracks = tracks and self.follows_entries
             error, cache = self._ask(step, pfn, pages, cache)
         if error:
-            step.phys = before
+            step.undo(before)
             return error, cache, vma
         if tracks and reservable(step, pfn, pages):
             hold(step, pfn, pages, cache)
@@ -115,12 +116,11 @@ class Ours(Design):
         if not self.follows_entries or not reservable(step, pfn, pages):
             return self.lookup_range(step, pfn, pages, cache)
         start, end = pfn << PAGE_SHIFT, (pfn + pages) << PAGE_SHIFT
-        entries = (memtype_lookup(step.phys.tree, at) for at in range(start, end, PAGE_SIZE))
-        kinds = {entry.type for entry in entries if entry}
+        kinds = set(step.ask(_types, start, end))
         if len(kinds) > 1:
             step.note("pfnmap_track", "the part meets entries of two types: -EINVAL")
             return -errno.EINVAL, cache
-        return 0, kinds.pop() if kinds else pat_x_mtrr_type(step, start, end, cache)
+        return 0, kinds.pop() if kinds else step.ask(pat_x_mtrr_type, start, end, cache)
 
     def inserted(
         self, step: Step, mm: Mm, vma: Vma, page: int, pfn: int, pages: int, cache: CacheMode
@@ -192,6 +192,12 @@ OURS_AT_UNMAP = Ours(
 
 def _keep(mm: Mm, vma: Vma, pieces: Pieces) -> Vma:
     return mm.change(vma, track=joined(pieces) or None)
+
+
+def _types(ctx: Context, start: int, end: int) -> tuple[CacheMode, ...]:
+    """Types that are reserved for the pages of `[start, end)` bytes."""
+    entries = (memtype_lookup(ctx.phys.tree, at) for at in range(start, end, PAGE_SIZE))
+    return tuple(entry.type for entry in entries if entry)
 
 
 def _replace(mm: Mm, vma: Vma, piece: Piece) -> Vma:

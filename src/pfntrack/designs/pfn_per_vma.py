@@ -59,14 +59,14 @@ class PfnPerVma(Design):
         if not whole(vma, at, pages):
             error, cache = self.lookup_range(step, pfn, pages, cache)
             return error, cache, vma
-        before = step.phys
+        before = step.save()
         if self.tracked(vma):
             step.note(self.name, "a second full remap: what the VMA answered for goes first")
             self.release(step, vma.owner, self.pfn(vma), vma.pages)
         owner = step.new_owner()
         error, cache = self.reserve(step, owner, pfn, pages, cache)
         if error:
-            step.phys = before
+            step.undo(before)
             return -errno.EINVAL, cache, vma
         made = mm.replace(vma, attrs.evolve(self.mark(vma, pfn), owner=owner))
         return 0, cache, made

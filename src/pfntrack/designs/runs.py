@@ -15,6 +15,7 @@ import attrs
 
 from pfntrack.mm.step import Step, TrackContext
 from pfntrack.pat.cachemode import CacheMode
+from pfntrack.pat.context import Context
 from pfntrack.pat.memtype_interval import Memtype, Tree, insert
 from pfntrack.pat.physical import Physical
 from pfntrack.pat.ram import PAGE_SHIFT
@@ -43,13 +44,17 @@ def runs_of(phys: Physical) -> Runs:
 
 def hold(step: Step, pfn: int, pages: int, kind: CacheMode) -> None:
     """One more mapping holds these pages; pages that nobody held get type `kind`."""
-    store(step, counted(runs_of(step.phys), pfn, pfn + pages, +1, kind))
+    step.ask(_change, pfn, pages, +1, kind)
 
 
 def drop(step: Step, pfn: int, pages: int) -> None:
     """One mapping less; what nobody holds is released."""
     step.note("memtype_put", "one holder of {} pages less", pages)
-    store(step, counted(runs_of(step.phys), pfn, pfn + pages, -1, CacheMode.WB))
+    step.ask(_change, pfn, pages, -1, CacheMode.WB)
+
+
+def _change(ctx: Context, pfn: int, pages: int, change: int, kind: CacheMode) -> None:
+    _store(ctx, counted(runs_of(ctx.phys), pfn, pfn + pages, change, kind))
 
 
 def counted(runs: Runs, first: int, end: int, change: int, kind: CacheMode) -> Runs:
@@ -70,15 +75,15 @@ def counted(runs: Runs, first: int, end: int, change: int, kind: CacheMode) -> R
     return tuple(out)
 
 
-def store(step: Step, runs: Runs) -> None:
+def _store(ctx: Context, runs: Runs) -> None:
     """Keep `runs`, and let the tree show them."""
     tree: Tree = tuple(
         Memtype(run.first << PAGE_SHIFT, run.end << PAGE_SHIFT, run.type, COUNTED) for run in runs
     )
-    for entry in step.phys.tree:
+    for entry in ctx.phys.tree:
         if entry.owner != COUNTED:
             tree = insert(tree, entry)
-    step.phys = attrs.evolve(step.phys, tracking=runs or None, tree=tree)
+    ctx.phys = attrs.evolve(ctx.phys, tracking=runs or None, tree=tree)
 
 
 def run_at(phys: Physical, pfn: int) -> TrackContext | None:

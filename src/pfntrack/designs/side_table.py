@@ -71,13 +71,13 @@ class SideTable(Design):
             return error, cache, vma
         if step.fails("pfnmap_track_ctx_alloc"):
             return -errno.ENOMEM, cache, vma
-        before = step.phys
+        before = step.save()
         self.free(step, vma)
         rows = rows_of(step.phys)
         number = _smallest({row.id for row in rows})
         error, cache = self.reserve(step, number, pfn, pages, cache)
         if error:
-            step.phys = before
+            step.undo(before)
             return -errno.EINVAL, cache, vma
         key = _smallest({row.key for row in rows})
         _store(step, (*rows, Row(key, number, pfn, pages)))

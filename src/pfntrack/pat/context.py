@@ -100,6 +100,14 @@ class Context:
         """
         return question(self, *args, **kwargs)
 
+    def save(self) -> Physical:
+        """The physical part as it is, to go back to with `undo`, not to look at."""
+        return self.phys
+
+    def undo(self, saved: Physical) -> None:
+        """Make the physical part what it was."""
+        self.phys = saved
+
     def emit(self, event: Event) -> None:
         """Leave a log line or warning behind."""
         self.events.append(event)
