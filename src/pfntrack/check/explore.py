@@ -310,14 +310,18 @@ class Search:
                     return why
         self._judge(blocks)
         if not last:
-            for block in blocks:
-                tried, effective, cut = self.filling.store.counted(block.out.visits)
-                progress.cut += block.cut + cut
+            outs = [block.out for block in blocks]
+            known = len(self.filling.store.profiles)
+            visits = np.sum([out.visits[:known] for out in outs], axis=0)
+            tried, effective, cut = self.filling.store.counted(visits)
+            for block, out in zip(blocks, outs, strict=True):
+                cut += block.cut
                 progress.unequal += block.unequal
-                tried += block.out.tried
-                effective += block.out.effective
-                progress.tried = (np.array(progress.tried) + tried).tolist()
-                progress.effective = (np.array(progress.effective) + effective).tolist()
+                tried += out.tried
+                effective += out.effective
+            progress.cut += cut
+            progress.tried = (np.array(progress.tried) + tried).tolist()
+            progress.effective = (np.array(progress.effective) + effective).tolist()
             fresh = [[column[: block.made] for column in block.out.fresh] for block in blocks]
             self._insert(pool, Candidates(*map(np.concatenate, zip(*fresh, strict=True))))
         progress.next = blocks[-1].high

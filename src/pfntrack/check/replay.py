@@ -29,6 +29,9 @@ class Question(NamedTuple):
     args: tuple[Hashable, ...]
 
 
+NOTHING: frozenset[str] = frozenset()
+
+
 @attrs.frozen
 class Reply:
     """What a question brought: its answer (also by number), the physical part after it.
@@ -56,7 +59,7 @@ class Answers:
         self._breaks = breaks
         self._questions: Interned[Question] = Interned()
         self._values: Interned[Hashable] = Interned()
-        self._replies: dict[tuple[int, int], Reply] = {}
+        self.replies: dict[tuple[int, int], Reply] = {}
 
     def number(self, question: Question) -> int:
         """The number of a question."""
@@ -64,13 +67,13 @@ class Answers:
 
     def reply(self, question: int, phys: int) -> Reply:
         """What a physical part answers."""
-        found = self._replies.get((question, phys))
+        found = self.replies.get((question, phys))
         if found is None:
             function, args = self._questions[question]
             # No more than a context, so that nothing else can have a say.
             context = self._context(self.physes[phys])
             value = function(context, *args)
-            found = self._replies[question, phys] = Reply(
+            found = self.replies[question, phys] = Reply(
                 value,
                 self._values.number(value),
                 self.physes.number(context.phys),
@@ -113,9 +116,10 @@ class Calls:
 
         None if the tree has no such branch yet.
         """
-        node, broken = self._roots.get(key), frozenset[str]()
+        node, broken, known = self._roots.get(key), NOTHING, self.answers.replies
         while type(node) is _Ask:
-            reply = self.answers.reply(node.question, phys)
+            question = node.question
+            reply = known.get((question, phys)) or self.answers.reply(question, phys)
             node, phys = node.branches.get(reply.answer), reply.phys
             if reply.broken:
                 broken |= reply.broken

@@ -138,8 +138,7 @@ class Store:
 
     def counted(self, visits: Words) -> tuple[Words, Words, int]:
         """What visits of profiles amount to: moves and changes by action, moves cut off."""
-        known = len(self.profiles)
-        total = visits[:known] @ self._moves[:known]
+        total = visits @ self._moves[: len(visits)]
         tried, effective = total[:-1].reshape(2, -1)
         return tried, effective, int(total[-1])
 

@@ -80,9 +80,9 @@ class Tables:
         self._left: Interned[AddressSpace] = Interned()
         self._renamings: Interned[Renaming] = Interned()
         self._number_left: dict[int, int] = {}
-        self._normal: dict[int, tuple[int, int]] = {}
-        self._renamed: dict[tuple[int, int], tuple[int, bool]] = {}
-        self._kept: dict[tuple[int, int], bool] = {}
+        self._normal: dict[int, tuple[int, int, bool]] = {}
+        self._normal_spaces: dict[tuple[int, int], tuple[int, bool]] = {}
+        self._renamed: dict[tuple[int, int], int] = {}
         # What zaps make of spaces, by zap and space, where nothing else has a say.
         self._alone: dict[tuple[int, int], int] = {}
         self._places_of: dict[int, list[list[tuple[int, int]]]] = {}
@@ -96,6 +96,8 @@ class Tables:
             | (REPLACES if action.replaces else 0)
             for action in setting.actions
         ]
+        # Zaps at one place are no actions of their own: their number is -1.
+        self._flags.append(0)
 
     @property
     def places(self) -> int:
@@ -222,62 +224,53 @@ class Tables:
         answer: int = -1,
     ) -> Outcome:
         """Normal forms of what a call has left, and their numbers."""
-        names, phys = self._normal_phys(after)
-        same, _ = self._normal_phys(self._raw(before))
-        normal = [self._normal_space(space, names) for space in left]
-        flags = self._flags[action] if action >= 0 else 0
-        if self._fits(phys) and all(inside for _, inside in normal):
-            flags |= INSIDE
-        numbers = [number for number, _ in normal] + [NOBODY, NOBODY]
-        renaming = -1
-        if names != same and not self._keeps(same, names):
-            renaming = self.names.number(self._renamings[names])
-        return Outcome(
-            action,
-            phys,
-            numbers[0],
-            numbers[1],
-            renaming,
-            bits(broken) if broken else 0,
-            flags,
-            zap,
-            answer,
-        )
+        names, phys, inside = self._normal.get(after) or self._normal_phys(after)
+        same, _, _ = self._normal[self._raw(before)]
+        space = child = renaming = NOBODY
+        if left:
+            space, fits = self._space(left[0], names)
+            inside = inside and fits
+            if len(left) > 1:
+                child, fits = self._space(left[1], names)
+                inside = inside and fits
+        if names != same:
+            renaming = self._others(same, names)
+        flags = self._flags[action] | INSIDE if inside else self._flags[action]
+        wrong = bits(broken) if broken else 0
+        return Outcome(action, phys, space, child, renaming, wrong, flags, zap, answer)
 
     def _raw(self, phys: int) -> int:
         """A normal physical part among those that operations leave."""
         found = self._number_left.get(phys)
         if found is None:
             found = self._number_left[phys] = self._answers.physes.number(self.physes[phys])
+            self._normal_phys(found)
         return found
 
-    def _normal_phys(self, left: int) -> tuple[int, int]:
-        """The renaming that makes a physical part normal, and what it becomes."""
-        found = self._normal.get(left)
-        if found is None:
-            phys = self._answers.physes[left]
-            names = renaming(phys)
-            number = self.physes.number(normal_phys(phys, names))
-            found = self._normal[left] = self._renamings.number(names), number
+    def _normal_phys(self, left: int) -> tuple[int, int, bool]:
+        """The renaming that makes a physical part normal, what it becomes, is it within bounds."""
+        phys = self._answers.physes[left]
+        names = renaming(phys)
+        number = self.physes.number(normal_phys(phys, names))
+        found = self._normal[left] = self._renamings.number(names), number, self._fits(number)
         return found
 
-    def _normal_space(self, left: int, names: int) -> tuple[int, bool]:
+    def _space(self, left: int, names: int) -> tuple[int, bool]:
         """What a space becomes under a renaming, and whether it is within the bounds."""
-        found = self._renamed.get((left, names))
+        found = self._normal_spaces.get((left, names))
         if found is None:
             value = normal_space(self._left[left], self._renamings[names], self.design)
-            inside = self.setting.bounds.space(value)
-            found = self._renamed[left, names] = self.spaces.number(value), inside
+            found = self.spaces.number(value), self.setting.bounds.space(value)
+            self._normal_spaces[left, names] = found
         return found
 
-    def _keeps(self, same: int, names: int) -> bool:
-        """Do all have the same names as before, but for those that are gone?"""
-        found = self._kept.get((same, names))
+    def _others(self, same: int, names: int) -> int:
+        """The number of a renaming, -1 if it leaves all names but of those that are gone."""
+        found = self._renamed.get((same, names))
         if found is None:
             before, after = self._renamings[same], self._renamings[names]
-            owners = {*before.owners} <= {*after.owners}
-            found = owners and {*before.contexts} <= {*after.contexts}
-            self._kept[same, names] = found
+            kept = {*before.owners} <= {*after.owners} and {*before.contexts} <= {*after.contexts}
+            found = self._renamed[same, names] = NOBODY if kept else self.names.number(after)
         return found
 
     def _fits(self, phys: int) -> bool:
