@@ -22,20 +22,20 @@ from pathlib import Path
 from bench.peers import SIZES, Size, Took, compare, options, run, seconds
 
 MODEL = Path(__file__).with_name("context.pml")
-# A search by depth goes as deep as there are states.
 _COMPILE = ("-O3", "-DSAFETY", "-DNOREDUCE", "-DNOFAIR", "-DMEMLIM=16000")
-_RUN = ("-E", "-m40000000")
 
 
 def spin(size: Size, one: Took) -> Took:
     """SPIN's generated search by depth, exact, with a table for the states that we found."""
     defined = [f"-D{name}={number}" for name, number in zip("PNR", size, strict=True)]
+    # A search by depth goes at most as deep as there are states.
+    deepest = one.states + 10_000
     hash_bits = min(30, max(20, one.states.bit_length()))
     with tempfile.TemporaryDirectory() as folder:
         run(folder, "spin", *defined, "-a", str(MODEL))
         run(folder, "gcc", *_COMPILE, "-o", "pan", "pan.c")
         before = seconds(resource.RUSAGE_CHILDREN)
-        told = run(folder, "./pan", *_RUN, f"-w{hash_bits}")
+        told = run(folder, "./pan", "-E", f"-m{deepest}", f"-w{hash_bits}")
         used = seconds(resource.RUSAGE_CHILDREN) - before
     if "errors: 0" not in told or "max search depth too small" in told:
         raise SystemExit(f"SPIN's search is not complete:\n{told}")
