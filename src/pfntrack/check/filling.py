@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 
@@ -17,9 +19,9 @@ from pfntrack.check.setting import Setting
 from pfntrack.check.store import States, Store
 from pfntrack.check.words import MOST_PROCESSES, PHYS_MASK, SPACE_MASK, pack0, pack1, unpack
 
-# Helpers are worth starting for this many pairs at a time, and then asked for
-# parts of this many.
-MANY, PORTION = 200, 64
+# Helpers are worth starting for `MANY` pairs at a time, and asking for `LEAST`. So
+# many pairs are evaluated in one go; by its space, each is in one of some groups.
+MANY, LEAST, PORTION, GROUPS = 200, 32, 256, 16
 Row = tuple[int, ...]
 
 
@@ -53,11 +55,16 @@ class Filling:
         rows = [_placed(row, states) for row in np.unique(missing, axis=0).tolist()]
         pairs = [row for row in rows if row[0] == tabulated.PAIR]
         others = rows[len(pairs) :]
-        size = PORTION * self.workers if self._helped(len(pairs)) else 1
-        for at in range(0, len(pairs), size):
+        for at in range(0, len(pairs), PORTION):
             if why := ended():
                 return why
-            self._pairs(pairs[at : at + size])
+            # The same order whoever evaluates them.
+            portion = sorted(pairs[at : at + PORTION], key=_group)
+            if self._helped(len(pairs)):
+                self._pairs(portion)
+            else:
+                for row in portion:
+                    self.answer(row)
         for row in others:
             if why := ended():
                 return why
@@ -113,16 +120,16 @@ class Filling:
         if not self._helpers and pairs >= MANY:
             count = self.workers - 1
             self._helpers = [Helper(self.setting, self.watched) for _ in range(count)]
-        return bool(self._helpers) and pairs > PORTION // 2
+        return bool(self._helpers) and pairs >= LEAST and all(h.ready for h in self._helpers)
 
     def _pairs(self, rows: list[Row]) -> None:
         """Evaluate pairs, each process its share; numbered as if one had done it all."""
-        if len(rows) == 1:
-            self.answer(rows[0])
-            return
-        share = -(-len(rows) // self.workers)
-        shares = [rows[at : at + share] for at in range(0, len(rows), share)]
-        asked = list(zip(self._helpers, shares[1:], strict=False))
+        # We also enter what the helpers find, so they get a little more to do.
+        edges = [GROUPS * n // self.workers for n in range(self.workers)] + [GROUPS]
+        groups = list(map(_group, rows))
+        cuts = [bisect_left(groups, edge) for edge in edges]
+        shares = [rows[low:high] for low, high in pairwise(cuts)]
+        asked = [each for each in zip(self._helpers, shares[1:], strict=True) if each[1]]
         for helper, part in asked:
             helper.ask(self.tables, [(row[1], row[2]) for row in part])
         for row in shares[0]:
@@ -137,6 +144,11 @@ class Filling:
             raise TooManyError("more components than a state has room for")
         self.store.add_pair(row[1], row[2], pair)
         self.log.append(row)
+
+
+def _group(row: Row) -> int:
+    """Who evaluates a pair: always the same one for a space, who gets to know it."""
+    return row[2] % GROUPS
 
 
 def _placed(row: list[int], states: States) -> Row:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import select
 import signal
 import subprocess
 import sys
@@ -27,6 +28,10 @@ _COLUMNS = tuple(
     (Outcome._fields.index(name), kind)
     for name, kind in (("phys", 0), ("space", 1), ("child", 1), ("names", 2), ("answer", 3))
 )
+
+
+# What a helper says first.
+READY = b"ready"
 
 
 class _Reply(NamedTuple):
@@ -56,7 +61,17 @@ class Helper:
         self._sent: tuple[set[int], ...] = (set(), set())
         # Our numbers of its components.
         self._ours: list[list[int]] = [[], [], [], []]
+        self._ready = False
         self._send((setting, watched))
+
+    @property
+    def ready(self) -> bool:
+        """Has it started? Until then it is quicker to do the work here."""
+        if not self._ready:
+            assert self._process.stdout is not None  # noqa: S101 - it is a pipe
+            readable, _, _ = select.select([self._process.stdout], [], [], 0)
+            self._ready = bool(readable and self._process.stdout.read(len(READY)) == READY)
+        return self._ready
 
     def ask(self, tables: Tables, pairs: list[tuple[int, int]]) -> None:
         """Have these pairs evaluated."""
@@ -109,6 +124,8 @@ def serve() -> None:
     setting, watched = pickle.load(source)  # noqa: S301 - our own parent
     evaluator = Evaluator(setting, watched)
     tables = evaluator.tables
+    sink.write(READY)
+    sink.flush()
     kinds = _kinds(tables)
     mine: tuple[dict[int, int], ...] = ({}, {NOBODY: NOBODY})
     told = [0] * len(kinds)

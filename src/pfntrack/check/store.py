@@ -189,7 +189,11 @@ class States:
             raise TooManyError("more than two billion states")
         kept = size - self.first
         self.word0, self.word1 = grown(self.word0, kept), grown(self.word1, kept)
-        self.parent, self.move = grown(self.parent, size), grown(self.move, size)
+        if size > len(self.parent):
+            # They are the longest: where that can be done, they grow where they are.
+            room = max(size, len(self.parent) * 3 // 2)
+            self.parent.resize(room, refcheck=False)
+            self.move.resize(room, refcheck=False)
 
     def reserve_keys(self, more: int, pool: Executor | None = None) -> None:
         """Make room in the table for `more` states, which makes it seven tenths full at most."""
@@ -211,7 +215,12 @@ class States:
     def forget(self, before: int) -> None:
         """The states before number `before` are not expanded any more."""
         kept = slice(before - self.first, self.count - self.first)
-        self.word0, self.word1 = self.word0[kept].copy(), self.word1[kept].copy()
+        size = self.count - before
+        if 4 * size < len(self.word0):
+            self.word0, self.word1 = self.word0[kept].copy(), self.word1[kept].copy()
+        else:
+            # The room is needed again for the next level.
+            self.word0[:size], self.word1[:size] = self.word0[kept], self.word1[kept]
         self.first = before
 
     def words(self, state: int) -> tuple[int, int]:
