@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pfntrack.check.facts import Facts, packed
 from pfntrack.check.setting import Setting
 from pfntrack.check.summary import summary
 from pfntrack.check.tables import NOBODY, Outcome, Tables
-
-_WIDTH = len(Outcome._fields)
 
 
 class Pair(NamedTuple):
@@ -23,7 +18,7 @@ class Pair(NamedTuple):
     """
 
     facts: Facts
-    rows: NDArray[np.int32]
+    rows: list[Outcome]
     outcomes: int
     columns: list[int]
     alone: int
@@ -54,8 +49,7 @@ class Evaluator:
             alone = len(whole)
             if tables.watched:
                 facts = self._facts(phys, space)
-        array = np.array(rows, np.int32).reshape(-1, _WIDTH)
-        return Pair(facts, array, outcomes, columns, alone)
+        return Pair(facts, rows, outcomes, columns, alone)
 
     def _facts(self, phys: int, space: int) -> Facts:
         tables, setting = self.tables, self.tables.setting

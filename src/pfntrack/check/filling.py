@@ -80,7 +80,7 @@ class Filling:
         kind, a, b, c, d, e = row
         store, tables = self.store, self.tables
         if kind == tabulated.PAIR:
-            if (a, b) in store.pairs:
+            if store.has_pair(a, b):
                 return
             self._keep(row, self.evaluator.pair(a, b))
             return
@@ -96,6 +96,7 @@ class Filling:
             if (d, e, 0) in store.requests:
                 return
             phys, spaces = _unpacked(a, b)
+            store.tabulate()
             outcome = store.outcomes[d]
             action, told = int(outcome[tabulated.ACTION]), int(outcome[tabulated.ANSWER])
             slot = c if c < len(spaces) else 0

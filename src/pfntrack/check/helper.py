@@ -96,9 +96,10 @@ class Helper:
             # The last place stands for -1.
             rows[:, column] = np.array([*self._ours[which], -1], np.int32)[rows[:, column]]
         found, at = [], 0
+        outcomes = list(map(Outcome._make, rows.tolist()))
         for pair in reply.pairs:
             end = at + pair.size
-            found.append(pair._replace(rows=rows[at:end]))
+            found.append(pair._replace(rows=outcomes[at:end]))
             at = end
         return found
 
@@ -138,11 +139,11 @@ def serve() -> None:
             known.update((number, kind.number(value)) for number, value in values)
         before = tables.evaluations
         found = [evaluator.pair(mine[0][phys], mine[1][space]) for phys, space in pairs]
-        rows = np.concatenate([pair.rows for pair in found])
-        none = rows[:0]
+        rows = np.array([row for pair in found for row in pair.rows], np.int32)
+        rows = rows.reshape(-1, len(Outcome._fields))
         reply = _Reply(
             [kind.values[start:] for kind, start in zip(kinds, told, strict=True)],
-            [pair._replace(rows=none) for pair in found],
+            [pair._replace(rows=[]) for pair in found],
             rows,
             tables.evaluations - before,
         )

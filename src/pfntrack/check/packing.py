@@ -8,6 +8,7 @@ led need not even be followed: it is enough to count them, by pair.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from pfntrack.check.tables import FORKS, INSIDE, NEEDS_SOMEBODY, NOBODY, Outcome
@@ -29,12 +30,11 @@ class Steps(NamedTuple):
     profile: Profile
 
 
-def packed_steps(rows: list[list[int]], phys: int, space: int, first: int) -> Steps:
+def packed_steps(rows: Sequence[Outcome], phys: int, space: int, first: int) -> Steps:
     """Pack outcomes; `first` numbers the first row in the table of outcomes."""
     entries, moves, cut = list[int](), list[tuple[int, bool]](), 0
     known = set()
-    for number, row in enumerate(rows, first):
-        outcome = Outcome._make(row)
+    for number, outcome in enumerate(rows, first):
         if outcome.flags & FORKS or _depends(outcome, phys):
             entries.append(~number)
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from typing import Any, TypeVar, cast
 
@@ -16,6 +17,8 @@ from pfntrack.check.packing import Profile, packed_steps
 from pfntrack.check.tabulated import COLUMNS, SPACE, Arrays, packed_key
 from pfntrack.check.visited import PARTS, Visited, refill
 
+# A row, a column, and what is there.
+Cell = tuple[int, int, int]
 A = TypeVar("A", bound=NDArray[Any])
 
 
@@ -93,9 +96,11 @@ class Store:
         # By profile: moves of each action, those that change anything, those cut off.
         self._moves: Words = np.zeros((1 << 8, 2 * len(questions) + 1), np.int64)
         self._filled = 0
+        self._pending: dict[tuple[int, int], Pair] = {}
 
     def arrays(self) -> Arrays:
         """The tables as the kernel takes them."""
+        self.tabulate()
         return Arrays(
             self.pairs.rows,
             self.names.rows,
@@ -114,27 +119,49 @@ class Store:
         )
 
     def add_pair(self, phys: int, space: int, pair: Pair) -> None:
-        """Tabulate what is known of a pair: facts, outcomes, rows of zaps."""
-        number, first = self.pairs.count, self.used
-        self.heads, self.facts = grown(self.heads, number + 1), grown(self.facts, number + 1)
-        self.zapped, self.alone = grown(self.zapped, number + 1), grown(self.alone, number + 1)
-        self.used += len(pair.rows)
+        """Keep what is known of a pair, to be tabulated with the next ones."""
+        self._pending[phys, space] = pair
+
+    def has_pair(self, phys: int, space: int) -> bool:
+        """Is the pair known?"""
+        return (phys, space) in self._pending or (phys, space) in self.pairs
+
+    def tabulate(self) -> None:
+        """Enter the pairs that wait: facts, outcomes, rows of zaps."""
+        if not self._pending:
+            return
+        low, first = self.pairs.count, self.used
+        high = low + len(self._pending)
+        rows, entries = list[Sequence[int]](), list[int]()
+        heads, zapped, alone = list[tuple[int, int, int]](), list[Cell](), list[Cell]()
+        for number, ((phys, space), pair) in enumerate(self._pending.items(), low):
+            at = first + len(rows)
+            steps = packed_steps(pair.rows[: pair.outcomes], phys, space, at)
+            begin = self._filled + len(entries)
+            heads.append((begin, len(steps.entries), self._profile(steps.profile)))
+            entries += steps.entries
+            rows += pair.rows
+            after = at + pair.outcomes
+            zapped += [(number, column, after + n) for n, column in enumerate(pair.columns)]
+            whole = pair.rows[pair.outcomes + len(pair.columns) :]
+            alone += [(number, zap, row[SPACE]) for zap, row in enumerate(whole)]
+        self.used, self._filled = first + len(rows), self._filled + len(entries)
         self.outcomes = grown(self.outcomes, self.used)
-        self.outcomes[first : self.used] = pair.rows
-        begin = self._filled
-        steps = packed_steps(pair.rows[: pair.outcomes].tolist(), phys, space, first)
-        self._filled += len(steps.entries)
+        self.outcomes[first : self.used] = np.array(rows, np.int32).reshape(-1, COLUMNS)
         self.entries = grown(self.entries, self._filled)
-        self.entries[begin : self._filled] = steps.entries
-        self.heads[number] = begin, len(steps.entries), self._profile(steps.profile)
-        self.facts[number] = pair.facts
-        self.zapped[number] = self.alone[number] = -1
-        zaps = len(pair.columns)
-        after = first + pair.outcomes
-        self.zapped[number, pair.columns] = np.arange(after, after + zaps)
-        if pair.alone:
-            self.alone[number, : pair.alone] = self.outcomes[after + zaps : self.used, SPACE]
-        self.pairs.put((phys, space), number)
+        self.entries[self._filled - len(entries) : self._filled] = entries
+        self.heads, self.facts = grown(self.heads, high), grown(self.facts, high)
+        self.heads[low:high] = heads
+        self.facts[low:high] = [pair.facts for pair in self._pending.values()]
+        self.zapped, self.alone = grown(self.zapped, high), grown(self.alone, high)
+        for table, cells in ((self.zapped, zapped), (self.alone, alone)):
+            table[low:high] = -1
+            if cells:
+                numbers, columns, values = np.array(cells).T
+                table[numbers, columns] = values
+        for key in self._pending:
+            self.pairs.put(key, self.pairs.count)
+        self._pending.clear()
 
     def counted(self, visits: Words) -> tuple[Words, Words, int]:
         """What visits of profiles amount to: moves and changes by action, moves cut off."""
