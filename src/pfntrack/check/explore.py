@@ -20,6 +20,7 @@ import numpy as np
 
 from pfntrack.check.actions import FORK, LOCAL
 from pfntrack.check.filling import Filling
+from pfntrack.check.garbage import only_when_told
 from pfntrack.check.properties import PROPERTIES
 from pfntrack.check.report import Cost, Counterexample, Found, coverage
 from pfntrack.check.setting import ORACLE, Setting
@@ -153,7 +154,7 @@ class Search:
         limits = limits or Limits()
         began, before = time.perf_counter(), self.progress.seconds
         why = ""
-        with ThreadPoolExecutor(self.workers) as pool, closing(self.filling):
+        with only_when_told(), ThreadPoolExecutor(self.workers) as pool, closing(self.filling):
             while not why and not self.exhausted:
                 progress = self.progress
                 last = progress.depth == limits.depth

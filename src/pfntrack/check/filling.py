@@ -12,12 +12,21 @@ from pfntrack.check import tabulated
 from pfntrack.check.actions import FORK, LOCAL
 from pfntrack.check.evaluation import Evaluator, Pair
 from pfntrack.check.facts import TooManyError
+from pfntrack.check.garbage import collect_new
 from pfntrack.check.hashing import Words
 from pfntrack.check.helper import Helper
 from pfntrack.check.judge import Judge
 from pfntrack.check.setting import Setting
 from pfntrack.check.store import States, Store
-from pfntrack.check.words import MOST_PROCESSES, PHYS_MASK, SPACE_MASK, pack0, pack1, unpack
+from pfntrack.check.words import (
+    MOST_PROCESSES,
+    PHYS_MASK,
+    SPACE_BITS,
+    SPACE_MASK,
+    pack0,
+    pack1,
+    unpack,
+)
 
 # Helpers are worth starting for `MANY` pairs at a time, and asking for `LEAST`. So
 # many pairs are evaluated in one go; by its space, each is in one of some groups.
@@ -52,23 +61,24 @@ class Filling:
 
         `ended` says why to stop, if there is a reason.
         """
-        rows = [_placed(row, states) for row in np.unique(missing, axis=0).tolist()]
-        pairs = [row for row in rows if row[0] == tabulated.PAIR]
-        others = rows[len(pairs) :]
+        kinds = missing[:, 0]
+        pairs = _pairs(missing[kinds == tabulated.PAIR])
+        others = np.unique(missing[kinds != tabulated.PAIR], axis=0).tolist()
         for at in range(0, len(pairs), PORTION):
             if why := ended():
                 return why
             # The same order whoever evaluates them.
             portion = sorted(pairs[at : at + PORTION], key=_group)
             if self._helped(len(pairs)):
-                self._pairs(portion)
+                self._share(portion)
             else:
                 for row in portion:
                     self.answer(row)
         for row in others:
             if why := ended():
                 return why
-            self.answer(row)
+            self.answer(_placed(row, states))
+        collect_new()
         return ""
 
     def answer(self, row: Row) -> None:
@@ -123,7 +133,7 @@ class Filling:
             self._helpers = [Helper(self.setting, self.watched) for _ in range(count)]
         return bool(self._helpers) and pairs >= LEAST and all(h.ready for h in self._helpers)
 
-    def _pairs(self, rows: list[Row]) -> None:
+    def _share(self, rows: list[Row]) -> None:
         """Evaluate pairs, each process its share; numbered as if one had done it all."""
         # We also enter what the helpers find, so they get a little more to do.
         edges = [GROUPS * n // self.workers for n in range(self.workers)] + [GROUPS]
@@ -145,6 +155,12 @@ class Filling:
             raise TooManyError("more components than a state has room for")
         self.store.add_pair(row[1], row[2], pair)
         self.log.append(row)
+
+
+def _pairs(missing: Words) -> list[Row]:
+    """The distinct ones of the pairs that are missing, in order; most are many times."""
+    keys = np.unique(missing[:, 1] << SPACE_BITS | missing[:, 2] + 1).tolist()
+    return [(tabulated.PAIR, key >> SPACE_BITS, (key & SPACE_MASK) - 1, 0, 0, 0) for key in keys]
 
 
 def _group(row: Row) -> int:

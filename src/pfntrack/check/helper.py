@@ -13,12 +13,13 @@ import select
 import signal
 import subprocess
 import sys
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pfntrack.check.evaluation import Evaluator, Pair
+from pfntrack.check.garbage import collect_new, only_when_told
 from pfntrack.check.intern import Interned
 from pfntrack.check.setting import Setting
 from pfntrack.check.tables import NOBODY, Outcome, Tables
@@ -122,6 +123,11 @@ def serve() -> None:
     """The helping side, until the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     source, sink = sys.stdin.buffer, sys.stdout.buffer
+    with only_when_told():
+        _serve(source, sink)
+
+
+def _serve(source: BinaryIO, sink: BinaryIO) -> None:
     setting, watched = pickle.load(source)  # noqa: S301 - our own parent
     evaluator = Evaluator(setting, watched)
     tables = evaluator.tables
@@ -148,5 +154,6 @@ def serve() -> None:
             tables.evaluations - before,
         )
         told = list(map(len, kinds))
+        collect_new()
         pickle.dump(reply, sink, pickle.HIGHEST_PROTOCOL)
         sink.flush()
