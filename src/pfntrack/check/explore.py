@@ -28,7 +28,7 @@ from pfntrack.check.store import States, grown
 from pfntrack.check.successors import Batch, expand
 from pfntrack.check.tables import ORDER, bits, names_of
 from pfntrack.check.tabulated import Arrays
-from pfntrack.check.visited import PARTS, Candidates, Visited, claim, enter, hash_all
+from pfntrack.check.visited import PARTS, TOGETHER, Candidates, Visited, claim, enter, hash_all
 from pfntrack.check.words import MOST_PROCESSES
 
 # Blocks of a batch, the fewest states of a block unless the level has no more,
@@ -368,7 +368,8 @@ class Search:
         edges = [PARTS * number // self.workers for number in range(self.workers + 1)]
 
         def claimed(low: int, high: int) -> int:
-            return claim(batch, hashes, size, visited, low, high, new)
+            mine = np.empty(TOGETHER + 1, np.int64)
+            return claim(batch, hashes, size, visited, low, high, new, mine)
 
         states.reserve(sum(pool.map(claimed, edges, edges[1:])))
         states.count = enter(

@@ -93,25 +93,36 @@ def hash_all(batch: Candidates, size: int, hashes: Words) -> None:
 
 @compiled
 def claim(
-    batch: Candidates, hashes: Words, size: int, v: Visited, low: int, high: int, new: Flags
+    batch: Candidates,
+    hashes: Words,
+    size: int,
+    v: Visited,
+    low: int,
+    high: int,
+    new: Flags,
+    mine: Words,
 ) -> int:
     """Put the new ones among the candidates that belong to parts `[low, high)` into the table.
 
     Of equal ones the first is new. Marks them in `new`; how many there are.
-    Here, too, first looks come together; their results are not needed.
+    Here, too, first looks come together; their results are not needed. `mine`
+    is room to work in.
     """
     count, span = 0, v.keys.shape[0] >> PART_BITS
     for begin in range(0, size, TOGETHER):
-        end = min(begin + TOGETHER, size)
-        for i in range(begin, end):
+        number = 0
+        for i in range(begin, min(begin + TOGETHER, size)):
+            part = hashes[i] & (PARTS - 1)
+            # No branch: whose a candidate is cannot be foreseen.
+            mine[number] = i
+            number += (low <= part) & (part < high)
+        for each in range(number):
+            key = hashes[mine[each]]
+            at = (key & (PARTS - 1)) * span + (key >> PART_BITS & span - 1)
+            new[mine[each]] = v.keys[at, 0] != 0
+        for each in range(number):
+            i = mine[each]
             key = hashes[i]
-            part = key & (PARTS - 1)
-            if low <= part < high:
-                new[i] = v.keys[part * span + (key >> PART_BITS & span - 1), 0] != 0
-        for i in range(begin, end):
-            key = hashes[i]
-            if not low <= key & (PARTS - 1) < high:
-                continue
             key0 = key + 1 if v.hashed else batch.word0[i] + 1
             at = place(v.keys, key, key0, batch.word1[i])
             new[i] = at < 0
