@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import lzma
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -53,13 +54,12 @@ def test_packed_modules_are_unpacked(tmp_path: Path) -> None:
     assert module_name(path) == "vfio_pci_core"
 
 
+@pytest.mark.skipif(shutil.which("cpio") is None, reason="the Debian package cpio is missing")
 def test_archive_is_what_cpio_reads(tmp_path: Path) -> None:
     archive = cpio({"init": b"hello", "mod/a.ko": b"xyz"})
     listing = subprocess.run(
-        ["cpio", "-t", "--quiet"], input=archive, capture_output=True, check=False
+        ["cpio", "-t", "--quiet"], input=archive, capture_output=True, check=True
     )
-    if listing.returncode:
-        pytest.skip("cpio is not installed")
     names = listing.stdout.decode().split()
     assert {"init", "mod", "mod/a.ko", "dev/console", "proc", "sys"} <= set(names)
 
