@@ -135,7 +135,6 @@ class Filling:
 
     def _share(self, rows: list[Row]) -> None:
         """Evaluate pairs, each process its share; numbered as if one had done it all."""
-        # We also enter what the helpers find, so they get a little more to do.
         edges = [GROUPS * n // self.workers for n in range(self.workers)] + [GROUPS]
         groups = list(map(_group, rows))
         cuts = [bisect_left(groups, edge) for edge in edges]

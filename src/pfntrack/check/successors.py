@@ -117,6 +117,23 @@ def note_broken(firsts: Words, broken: int, state: int, move: int) -> None:
 
 
 @compiled
+def renamed_spaces(
+    t: Arrays,
+    names: int,
+    spaces: Words,
+    after: Words,
+    living: int,
+    but: int,
+    missing: Words,
+    lacks: int,
+) -> int:
+    """All spaces into `after`, all but one renamed; how much is missing by now."""
+    for each in range(living):
+        after[each] = spaces[each]
+    return rename_others(t, names, after, living, but, missing, lacks)
+
+
+@compiled
 def settle(spaces: Words, living: int, slot: int, space: int) -> int:
     """Give the process in a slot another space, or -1: it exits; how many live then."""
     if space >= 0:
@@ -195,10 +212,10 @@ def expand(
                         new0 = rest0 | new_phys | (space & mask0) << at0
                         new1 = rest1 | (space & mask1) << at1
                     else:
-                        for each in range(living):
-                            after[each] = spaces[each]
                         had = lacks
-                        lacks = rename_others(t, names, after, living, slot, out.missing, lacks)
+                        lacks = renamed_spaces(
+                            t, names, spaces, after, living, slot, out.missing, lacks
+                        )
                         if lacks > had:
                             continue
                         new_living = living
@@ -240,10 +257,8 @@ def expand(
                         continue
                     broken |= asked
                 new_phys, new_living = t.outcomes[o, PHYS], living
-                for each in range(living):
-                    after[each] = spaces[each]
                 had, names = lacks, t.outcomes[o, NAMES]
-                lacks = rename_others(t, names, after, living, slot, out.missing, lacks)
+                lacks = renamed_spaces(t, names, spaces, after, living, slot, out.missing, lacks)
                 if lacks > had:
                     continue
                 which = t.outcomes[o, ZAP]

@@ -2,9 +2,9 @@
 
 Address spaces and physical parts are numbered as they are met. What a process
 does by itself is worked out for its space and the physical part (a pair): by
-the model, or from what it has been seen to ask the physical part (`replay`). A zap through a file
-is a fold over the mappings of the file, so it is worked out step by step: one
-address space and one page offset of the file at a time.
+the model, or from what it has been seen to ask the physical part (`replay`). A
+zap through a file is a fold over the mappings of the file, so it is worked out
+step by step: one address space and one page offset of the file at a time.
 """
 
 from __future__ import annotations

@@ -40,6 +40,12 @@ class Candidates(NamedTuple):
 
 
 @compiled
+def home(key: int, span: int) -> int:
+    """Where a hash belongs in a table with parts of `span` rows, unless that is taken."""
+    return (key & (PARTS - 1)) * span + (key >> PART_BITS & span - 1)
+
+
+@compiled
 def place(keys: Words, key: int, key0: int, key1: int) -> int:
     """Where a state with hash `key` is in the table, or -1 less where it belongs."""
     span = keys.shape[0] >> PART_BITS
@@ -62,11 +68,11 @@ def sift(batch: Candidates, low: int, high: int, v: Visited, looks: Words) -> in
     decision, one right after the other, that the processor may wait for many at once.
     """
     span = v.keys.shape[0] >> PART_BITS
-    last, exact = span - 1, not v.hashed
+    exact = not v.hashed
     for i in range(low, high):
         key = stir(batch.word0[i], batch.word1[i])
         looks[0, i - low] = key
-        looks[1, i - low] = (key & (PARTS - 1)) * span + (key >> PART_BITS & last)
+        looks[1, i - low] = home(key, span)
     for i in range(high - low):
         looks[2, i] = v.keys[looks[1, i], 0]
     end = low
@@ -118,8 +124,7 @@ def claim(
             number += (low <= part) & (part < high)
         for each in range(number):
             key = hashes[mine[each]]
-            at = (key & (PARTS - 1)) * span + (key >> PART_BITS & span - 1)
-            new[mine[each]] = v.keys[at, 0] != 0
+            new[mine[each]] = v.keys[home(key, span), 0] != 0
         for each in range(number):
             i = mine[each]
             key = hashes[i]

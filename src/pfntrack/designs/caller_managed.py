@@ -23,7 +23,7 @@ import attrs
 from pfntrack.designs.base import Design
 from pfntrack.designs.cost import LOOKUP, TREE_NODE, Cost
 from pfntrack.mm.space import Mm
-from pfntrack.mm.step import Step, TrackContext
+from pfntrack.mm.step import Step, TrackContext, unused
 from pfntrack.mm.vma import Vma
 from pfntrack.pat.cachemode import CacheMode
 from pfntrack.pat.physical import Physical, Window
@@ -93,7 +93,7 @@ class CallerManaged(Design):
         held = _held(step.phys)
         found = next((each for each in held if each.pfn == window.pfn), None)
         if found is None:
-            number = next(n for n in range(1, len(held) + 2) if all(each.id != n for each in held))
+            number = unused({each.id for each in held})
             error, _ = self.reserve(step, number, window.pfn, window.pages, cache)
             if error:
                 step.note(self.name, "the driver cannot reserve its window: -EINVAL")

@@ -20,7 +20,7 @@ import attrs
 from pfntrack.designs.base import Design, whole
 from pfntrack.designs.cost import LOOKUP, TREE_NODE, Cost
 from pfntrack.mm.space import Mm
-from pfntrack.mm.step import Step, TrackContext
+from pfntrack.mm.step import Step, TrackContext, unused
 from pfntrack.mm.vma import Vma
 from pfntrack.pat.cachemode import CacheMode
 from pfntrack.pat.physical import Physical
@@ -74,12 +74,12 @@ class SideTable(Design):
         before = step.save()
         self.free(step, vma)
         rows = rows_of(step.phys)
-        number = _smallest({row.id for row in rows})
+        number = unused({row.id for row in rows})
         error, cache = self.reserve(step, number, pfn, pages, cache)
         if error:
             step.undo(before)
             return -errno.EINVAL, cache, vma
-        key = _smallest({row.key for row in rows})
+        key = unused({row.key for row in rows})
         _store(step, (*rows, Row(key, number, pfn, pages)))
         return 0, cache, mm.change(vma, track=key)
 
@@ -94,7 +94,7 @@ class SideTable(Design):
             return 0, vma
         if step.fails("pfnmap_track_ctx_alloc"):
             return -errno.ENOMEM, vma
-        key = _smallest({row.key for row in rows})
+        key = unused({row.key for row in rows})
         _store(step, (*rows, attrs.evolve(mine, key=key)))
         return 0, attrs.evolve(vma, track=key)
 
@@ -126,7 +126,3 @@ def rows_of(phys: Physical) -> tuple[Row, ...]:
 def _store(step: Step, rows: tuple[Row, ...]) -> None:
     ordered = tuple(sorted(rows, key=lambda row: row.key))
     step.phys = attrs.evolve(step.phys, tracking=ordered or None)
-
-
-def _smallest(taken: set[int]) -> int:
-    return next(number for number in range(1, len(taken) + 2) if number not in taken)

@@ -18,7 +18,7 @@ import attrs
 from pfntrack.designs.base import Design, whole
 from pfntrack.designs.cost import TREE_NODE, Cost
 from pfntrack.mm.space import Mm
-from pfntrack.mm.step import Step, TrackContext
+from pfntrack.mm.step import Step, TrackContext, unused
 from pfntrack.mm.vma import Vma
 from pfntrack.pat.cachemode import CacheMode
 from pfntrack.pat.context import Context
@@ -133,8 +133,7 @@ def _store(ctx: Context, contexts: Contexts) -> None:
 
 def _unused(ctx: Context) -> int:
     """The smallest number that no context has."""
-    taken = {each.id for each in _contexts(ctx.phys)}
-    return next(number for number in range(1, len(taken) + 2) if number not in taken)
+    return unused({each.id for each in _contexts(ctx.phys)})
 
 
 def _enter(ctx: Context, context: TrackContext) -> None:

@@ -8,7 +8,7 @@ by the release that is being modelled, so `mm` depends on neither.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 import attrs
@@ -132,7 +132,7 @@ class Step(Context):
         """A ghost owner that nobody has yet: the smallest positive number free."""
         taken = self.ask(_owners)
         taken |= {vma.owner for mm in self.spaces for vma in mm.vmas}
-        return next(number for number in range(1, len(taken) + 2) if number not in taken)
+        return unused(taken)
 
     def warn(self, file: str, *chain: str) -> None:
         """A WARN in `chain[0]`; the call's own stack is appended."""
@@ -152,6 +152,11 @@ class Step(Context):
         """What changing `vm_flags` demands of the lock (include/linux/mm.h)."""
         if self.quirks.flags_need_write_lock and self.mmap_lock is not Lock.WRITE:
             self.warn("rwsem.h", function)
+
+
+def unused(taken: Collection[int]) -> int:
+    """The smallest positive number that is not `taken`."""
+    return next(number for number in range(1, len(taken) + 2) if number not in taken)
 
 
 def _owners(ctx: Context) -> frozenset[int]:
