@@ -12,14 +12,14 @@ from pfntrack.field import evidence, traces
 from pfntrack.field.facts import Fact
 from pfntrack.field.kernelrelease import KernelRelease, parse_release, release_in_line
 from pfntrack.field.lines import Line, split_records
-from pfntrack.field.parse import joined, may_continue, parse_line, parse_partial
+from pfntrack.field.parse import parse_line, parse_partial
+from pfntrack.field.unwrap import cut_short, unwrapped
 
 # A log that repeats a few messages for hours stays small; one made to differ is cut off.
 MAX_FACTS = 5_000
 MAX_EVENTS = 20_000
 _REPLAYED = ("debug_added", "debug_overlap", "debug_free", "free_invalid", "conflict")
 _BARE_RELEASE = re.compile(r"uname -r\s*$")
-_RECORD = re.compile(r"x86/PAT|\w:\d+ (?:conflicting|map pfn|freeing)|^(?:memtype_|reserve_)")
 
 
 @attrs.frozen(slots=True)
@@ -136,13 +136,13 @@ def collect(numbered: Iterable[tuple[int, str]]) -> Log:
     """Read numbered lines (with gaps allowed) into a `Log`."""
     state = _Collector()
     for line, following in _with_lookahead(split_records(numbered)):
-        state.lines = line.number
+        line, used = unwrapped(line, following)
+        for _ in range(used):
+            following.popleft()
+        state.lines = max(state.lines, line.number + used)
         state.note_release(line)
         state.follow_trace(line)
-        fact, used = _message(line, following)
-        for _ in range(used):
-            # The continuation belongs to the message; its circumstances still count.
-            state.surroundings(following.popleft())
+        fact = _message(line)
         if fact is not None:
             state.add(fact)
         state.surroundings(line)
@@ -158,34 +158,26 @@ def collect(numbered: Iterable[tuple[int, str]]) -> Log:
     )
 
 
-def _message(line: Line, following: deque[Line]) -> tuple[Fact | None, int]:
-    """The message that starts on this line and how many further lines it took."""
+def _message(line: Line) -> Fact | None:
+    """The message on this line, whole or with its numbers cut away."""
     fact = parse_line(line)
-    if fact is None and (line.soft or may_continue(line)):
-        longer, used = line, 0
-        for after in list(following)[:2]:
-            if not after.body or (_begins_record(after) and not longer.soft):
-                break
-            longer, used = joined(longer, after), used + 1
-            fact = parse_line(longer)
-            if fact is not None:
-                return fact, used
     if fact is None:
-        fact = parse_partial(line)
-    elif fact.kind == "list_entry" and line.body[:1] in "+-":
-        fact = attrs.evolve(fact, values={**fact.values, "diff": line.body[:1]})
-    return fact, 0
-
-
-def _begins_record(line: Line) -> bool:
-    return line.time is not None or bool(_RECORD.search(line.body))
+        return parse_partial(line)
+    if cut_short(line, fact):
+        if fact.kind in ("list_entry", "bar") or fact.kind.startswith("debug"):
+            return None
+        values = {**fact.values, "elided": True}
+        return attrs.evolve(fact, values=values, start=None, end_excl=None)
+    if fact.kind == "list_entry" and line.body[:1] in "+-":
+        return attrs.evolve(fact, values={**fact.values, "diff": line.body[:1]})
+    return fact
 
 
 def _with_lookahead(lines: Iterator[Line]) -> Iterator[tuple[Line, deque[Line]]]:
     """Each line with the lines after it; taking from the deque consumes them."""
     ahead: deque[Line] = deque()
     while True:
-        while len(ahead) < 3:
+        while len(ahead) < 4:
             line = next(lines, None)
             if line is None:
                 break

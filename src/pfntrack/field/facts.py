@@ -36,7 +36,8 @@ class Fact:
     """One parsed message: its kind, where it stands, what it says.
 
     Addresses are bytes; `start` is inclusive and `end_excl` exclusive whatever
-    notation the kernel used. `values` holds the remaining fields by name.
+    notation the kernel used. `values` holds the remaining fields by name. `match_end` is
+    where the message ended in its line (characters), which tells a line that was cut.
     """
 
     kind: str
@@ -50,6 +51,7 @@ class Fact:
     last_line: int = 0
     last_time: float | None = None
     frames: tuple[str, ...] = ()
+    match_end: int = attrs.field(default=0, eq=False)
 
     def text_of(self, name: str) -> str:
         """A string field, empty if absent."""

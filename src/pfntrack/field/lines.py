@@ -18,12 +18,56 @@ _ESCAPE = re.compile(
     r"\x1b(?:\[[0-?]{0,40}[ -/]{0,8}[@-~]?|\][^\x07\x1b]{0,400}(?:\x07|\x1b\\)?|.?)"
 )
 _BAD = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+# What bug trackers, Markdown and word processors put in place of plain characters.
+_ENTITY = re.compile(r"&(lt|gt|amp|quot|nbsp|apos|#0?39|#x27|#60|#62|#45|#x2[dD]);")
+_ENTITIES = {
+    "lt": "<",
+    "gt": ">",
+    "amp": "&",
+    "quot": '"',
+    "nbsp": " ",
+    "apos": "'",
+    "#39": "'",
+    "#039": "'",
+    "#x27": "'",
+    "#60": "<",
+    "#62": ">",
+    "#45": "-",
+    "#x2d": "-",
+    "#x2D": "-",
+}
+_BACKSLASH = re.compile(r"\\([\\`*_{}\[\]()<>#+\-.!~|@:])")
+_TYPOGRAPHIC = str.maketrans(
+    {
+        "\u2194": "<->",
+        "\u27f7": "<->",
+        "\u21d4": "<->",
+        "\u2010": "-",
+        "\u2011": "-",
+        "\u2012": "-",
+        "\u2013": "-",
+        "\u2014": "-",
+        "\u2015": "-",
+        "\u2212": "-",
+        "\u2192": "->",
+        "\u2190": "<-",
+        "\u27f6": "->",
+        "\u2039": "<",
+        "\u203a": ">",
+        "\u00ad": None,
+        "\u200b": None,
+        "\u2060": None,
+        "\ufeff": None,
+    }
+)
+_TAG = re.compile(r"</?(?:p|br|pre|code|span|div|b|i|em|tt|li|td|tr)(?: [^<>]{0,200})?/?>")
 _QUOTE = re.compile(r"^(?:[ \t]{0,8}[>|][ \t]?){1,12}")
 _SOFT_BREAK = re.compile(r"=(?:20)?$")
 _QP = re.compile(r"=(3D|20|A0|09|2E|0D)")
 _STAMP = re.compile(r"\[ {0,8}(\d{1,8}\.\d{1,9})\](?:\[ {0,6}[TC]\d{1,7}\])? ?")
 _EMBEDDED = re.compile(r"(?<=\S) (?=\[ {0,8}\d{1,7}\.\d{6}\] )")
 _CTIME = re.compile(r"\[[A-Z][a-z]{2} [A-Z][a-z]{2} {1,2}\d{1,2} (\d\d):(\d\d):(\d\d) \d{4}\] ?")
+_ISO = re.compile(r"\[\d{4}-\d\d-\d\d[T ](\d\d):(\d\d):(\d\d)(?:[.,]\d{1,9})?\] ?")
 _LEVEL = re.compile(r"^<\d{1,3}> ?")
 _SYSLOG = re.compile(
     r"^(?:[A-Z][a-z]{2} {1,2}\d{1,2}|\w{3} \d{1,2}|\d{4}-\d\d-\d\d[T ])? ?"
@@ -32,6 +76,10 @@ _SYSLOG = re.compile(
 _KERNEL = re.compile(r"^(?:\S{0,80} )?kernel(?::| -) ?")
 _FACILITY = re.compile(r"^(?:kern|user|daemon|syslog) *: *[a-z]+ *: ")
 _LOGCAT = re.compile(r"^\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} +\d+ +\d+ [VDIWEF] ")
+# The "time" and "brief" forms of logcat: a level, the tag (here the kernel's prefix), a pid.
+_LOGCAT_TAG = re.compile(
+    r"^(?:\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}:? )?[VDIWEF]/([^(\n]{1,40}?) ?\( *\d+\): ?"
+)
 _CLOCK = re.compile(r"^\d\d:\d\d:\d\d {1,4}(?=\[)")
 
 
@@ -68,9 +116,21 @@ def printable(text: str) -> str:
     return _BAD.sub("", text.replace("\t", " ").replace("\u00a0", " "))
 
 
+def unescaped(text: str) -> str:
+    """`text` the way the kernel wrote it: HTML and Markdown escapes and typography undone."""
+    if "&" in text and _ENTITY.search(text):
+        text = _ENTITY.sub(lambda m: _ENTITIES[m.group(1)], text)
+        text = _ENTITY.sub(lambda m: _ENTITIES[m.group(1)], text)
+    if "</" in text or "/>" in text or "<p" in text or "<br" in text:
+        text = _TAG.sub("", text)
+    if "\\" in text:
+        text = _BACKSLASH.sub(r"\1", text)
+    return text if text.isascii() else text.translate(_TYPOGRAPHIC)
+
+
 def clean(number: int, raw: str) -> Line:
     """One raw line as a `Line`: prefixes cut from the body, the text kept for the reader."""
-    text = printable(raw.rstrip("\r\n")[:MAX_LINE])
+    text = unescaped(printable(raw.rstrip("\r\n")[:MAX_LINE]))
     soft = False
     if text.endswith(("=", "=20")):
         text, soft = _SOFT_BREAK.sub("", text), not text.endswith("=20")
@@ -95,13 +155,15 @@ def _strip_prefix(body: str) -> tuple[str, float | None]:
                 time = float(stamp.group(1))
                 body = body[stamp.end() :]
             else:
-                ctime = _CTIME.match(body)
+                ctime = _CTIME.match(body) or _ISO.match(body)
                 if ctime:
                     hour, minute, second = (int(g) for g in ctime.groups())
                     time = hour * 3600.0 + minute * 60 + second
                     body = body[ctime.end() :]
         elif first.isdigit():
             body = _LOGCAT.sub("", _CLOCK.sub("", body))
+        if "): " in body[:90] and "/" in body[:30]:
+            body = _LOGCAT_TAG.sub(r"\1: ", body)
         if "kern" in body[:160]:
             body = _FACILITY.sub("", body)
             body = _SYSLOG.sub("", body) if "kernel" in body or "kerznel" in body else body

@@ -15,8 +15,12 @@ import attrs
 from pfntrack.field.facts import Fact, Value, cache_mode_name
 from pfntrack.field.lines import Line
 
-_TYPE = r"(write-back|write-combining|uncached-minus|uncached|write-through|write-protected|broken)"
-_HEX = r"(?:0x)?([0-9a-fA-F]{1,16})(?![0-9a-fA-F])"
+_TYPE = (
+    r"(write-back|write-combining|uncached-minus|uncached(?!-)|write-through|write-protected"
+    r"|broken)(?!\w)"
+)
+_HEX = r"(?:0x)?([0-9a-fA-F]{1,16})(?![0-9a-fA-FxX])"
+_MTRR_TYPE = r"(uncachable|write-(?:combining|through|protect|back)|[a-z?]{1,20})(?![\w-])"
 _ANY = r"([^\s,\]]{1,40})"
 # Users blank out addresses: an ellipsis, x's or <redacted> in place of digits.
 _ELIDED = re.compile(r"\u2026|\.\.\.|<[a-z]+>|[xX*]{4}|^\S{0,3}$")
@@ -98,6 +102,23 @@ def _added(match: re.Match[str]) -> _Built:
 
 def _overlap(match: re.Match[str]) -> _Built:
     return {}, _range(match.group(1), match.group(2), False)
+
+
+def _sanity(match: re.Match[str]) -> _Built:
+    resource = re.sub(r"\s*\[mem", " [mem", match.group(3)).strip()
+    inner = re.search(rf"\[mem {_HEX}-{_HEX}[^\]]{{0,40}}\]", resource)
+    values: dict[str, Value] = {"resource": resource}
+    if inner is not None:
+        values["inner_start"], values["inner_end"] = _range(inner.group(1), inner.group(2), True)
+    return values, _range(match.group(1), match.group(2), True)
+
+
+def _sanity_old(match: re.Match[str]) -> _Built:
+    # 2.6.27 to 4.1: request, resource, and the resource's name; ends inclusive.
+    inner = _range(match.group(3), match.group(4), True)
+    values: dict[str, Value] = {"resource": match.group(5).strip()}
+    values["inner_start"], values["inner_end"] = inner
+    return values, _range(match.group(1), match.group(2), True)
 
 
 def _list_new(match: re.Match[str]) -> _Built:
@@ -221,10 +242,13 @@ FORMATS: tuple[_Format, ...] = (
         "resource sanity check",
         rf"resource sanity check: requesting{_S}\[mem{_S}{_HEX}\s?-\s?{_HEX}\s?\],{_S}which"
         rf"{_S}spans{_S}more{_S}than{_S}(.{{1,120}})",
-        lambda m: (
-            {"resource": m.group(3).strip()},
-            _range(m.group(1), m.group(2), True),
-        ),
+        _sanity,
+    ),
+    _format(
+        "resource_sanity",
+        "resource map sanity check",
+        rf"resource map sanity check conflict: {_HEX} {_HEX} {_HEX} {_HEX} (.{{1,80}})",
+        _sanity_old,
     ),
     _format(
         "pat_config", "onfiguration [0-7]", r"onfiguration \[0-7\]: ([A-Z -]{16,48})", _nothing
@@ -247,8 +271,8 @@ FORMATS: tuple[_Format, ...] = (
     _format(
         "mtrr_mismatch",
         "mtrr: type mismatch",
-        r"type mismatch for ([0-9a-f]{1,16}),([0-9a-f]{1,16}) old: ([a-z-]{2,20}) new: "
-        r"([a-z-]{2,20})",
+        rf"type mismatch for ([0-9a-f]{{1,16}}),([0-9a-f]{{1,16}}) old: {_MTRR_TYPE} new: "
+        rf"{_MTRR_TYPE}",
         lambda m: (
             {"old": m.group(3), "new": m.group(4)},
             (int(m.group(1), 16), int(m.group(1), 16) + int(m.group(2), 16)),
@@ -316,12 +340,6 @@ _PARTIAL: tuple[tuple[str, re.Pattern[str], bool], ...] = (
 )
 _PARTIAL_WORDS = ("conflicting", "map pfn", "freeing", "failed", "<->", "<- >", "< - >")
 _TYPES = re.compile(_TYPE)
-# A line may be continued by the next one only if it holds the beginning of a message.
-_BEGUN = re.compile(
-    r"conflicting(?:\s|$)|map\s?p?f?n?$|map "
-    r"pfn|freeing|(?:memtype_reserve|reserve_memtype|reserve_ram_pages_type) "
-    r"|resource sanity check|ioremap error"
-)
 
 
 def parse_line(line: Line) -> Fact | None:
@@ -336,7 +354,7 @@ def parse_line(line: Line) -> Fact | None:
                     values = {"slots": " ".join(match.group(1).split()[:8])}
                 if fmt.comm:
                     values = {**comm_pid(body[: match.start()]), **values}
-                return _fact(fmt.kind, line, values, span)
+                return attrs.evolve(_fact(fmt.kind, line, values, span), match_end=match.end())
     return None
 
 
@@ -368,18 +386,6 @@ def parse_partial(line: Line) -> Fact | None:
             return None
         return _fact(kind, line, {**values, "elided": True}, None)
     return None
-
-
-def may_continue(line: Line) -> bool:
-    """Whether the line begins a message that a mailer may have wrapped."""
-    return bool(_BEGUN.search(line.body))
-
-
-def joined(first: Line, second: Line) -> Line:
-    """Two lines as one, the way they stood before a mailer broke them."""
-    glue = "" if first.soft else " "
-    body = first.body + glue + second.body
-    return Line(first.number, first.text + glue + second.text.strip(), body, first.time)
 
 
 def comm_pid(head: str) -> dict[str, Value]:

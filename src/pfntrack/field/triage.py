@@ -11,6 +11,7 @@ from pfntrack.field.context import Context
 from pfntrack.field.finding import Finding
 from pfntrack.field.lines import MAX_LINE, decode
 from pfntrack.field.prefilter import Readable, interesting
+from pfntrack.field.reading import Text
 from pfntrack.field.replay import Replay
 from pfntrack.field.rules import diagnose
 
@@ -46,7 +47,10 @@ def triage(
     progress: Callable[[int], None] | None = None,
 ) -> Result:
     """Read a stream of any size and diagnose it."""
-    head = stream.read(WHOLE + 1)
+    stream = Text(stream, name)
+    head = b""
+    while len(head) <= WHOLE and (part := stream.read(WHOLE + 1 - len(head))):
+        head += part
     if len(head) <= WHOLE:
         return triage_lines(_numbered(head), context, name=name)
     joined = _Chained(head, stream)
