@@ -89,7 +89,7 @@ bench: $(INSTALLED)
 collector:
 	rm -rf build/collector
 	mkdir -p build/collector dist
-	cp src/pfntrack/audit/collector.py build/collector/__main__.py
+	cp src/pfntrack/audit/read/collector.py build/collector/__main__.py
 	$(PYTHON) -m zipapp --python "/usr/bin/env python3" --compress \
 	  --output dist/pfntrack-collect.pyz build/collector
 

@@ -22,9 +22,9 @@ from typing import TypeVar
 import numpy as np
 
 from pfntrack.audit import report_json
-from pfntrack.audit.checks import audit
-from pfntrack.audit.owners import Standing
-from pfntrack.audit.snapshot import SnapshotCollector
+from pfntrack.audit.judged.checks import audit
+from pfntrack.audit.judged.owners import Standing
+from pfntrack.audit.read.snapshot import SnapshotCollector
 
 T = TypeVar("T")
 BASE, STEP = 1 << 40, 0x4000

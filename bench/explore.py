@@ -7,11 +7,11 @@ too large for whole worlds.
 
 from __future__ import annotations
 
-from pfntrack.check import plain
-from pfntrack.check.bounds import Bounds
-from pfntrack.check.explore import explore
 from pfntrack.check.report import Cost, Found
-from pfntrack.check.setting import Setting
+from pfntrack.check.search import plain
+from pfntrack.check.search.bounds import Bounds
+from pfntrack.check.search.explore import explore
+from pfntrack.check.search.setting import Setting
 from pfntrack.releases import RELEASES
 
 PROPERTIES = frozenset({"I1", "I2", "I3", "I4", "I5"})

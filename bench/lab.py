@@ -13,14 +13,14 @@ import sys
 import time
 
 from pfntrack.errors import GuestError
-from pfntrack.lab.build import boot_files
-from pfntrack.lab.compare import differences
-from pfntrack.lab.guest import Guest
-from pfntrack.lab.kernels import find
-from pfntrack.lab.programs import neutral
-from pfntrack.lab.qemu import require_tools
-from pfntrack.lab.quick import QuickRecorder
-from pfntrack.lab.recorder import Recorder
+from pfntrack.lab.guests.guest import Guest
+from pfntrack.lab.guests.qemu import require_tools
+from pfntrack.lab.images.build import boot_files
+from pfntrack.lab.images.kernels import find
+from pfntrack.lab.play.compare import differences
+from pfntrack.lab.play.programs import neutral
+from pfntrack.lab.play.quick import QuickRecorder
+from pfntrack.lab.play.recorder import Recorder
 from pfntrack.mm import ops
 
 ROUNDS = 30

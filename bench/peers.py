@@ -15,9 +15,9 @@ from pathlib import Path
 
 import attrs
 
-from pfntrack.check.bounds import Bounds
-from pfntrack.check.explore import Search
-from pfntrack.check.setting import Setting
+from pfntrack.check.search.bounds import Bounds
+from pfntrack.check.search.explore import Search
+from pfntrack.check.search.setting import Setting
 from pfntrack.releases import RELEASES
 
 RELEASE = "7.3"

@@ -8,9 +8,9 @@ from typing import Any
 
 import attrs
 
-from pfntrack.audit.checks import Audit, audit
-from pfntrack.audit.finding import Finding
-from pfntrack.audit.snapshot import SnapshotCollector
+from pfntrack.audit.judged.checks import Audit, audit
+from pfntrack.audit.judged.finding import Finding
+from pfntrack.audit.read.snapshot import SnapshotCollector
 from pfntrack.state import Process, State
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"

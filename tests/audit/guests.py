@@ -11,18 +11,18 @@ from typing import Any
 import attrs
 from drgn import Architecture, FaultError, Platform, Program
 
-from pfntrack.audit.checks import Audit, audit
-from pfntrack.audit.collector import pfnmap_blocks
+from pfntrack.audit.judged.checks import Audit, audit
 from pfntrack.audit.memory import note
 from pfntrack.audit.memory.collect import MemoryCollector
 from pfntrack.audit.memory.program import open_qemu, open_vmcore
 from pfntrack.audit.memory.qmp import Monitor
-from pfntrack.audit.snapshot import SnapshotCollector
-from pfntrack.lab.build import boot_files
-from pfntrack.lab.guest import Guest
-from pfntrack.lab.kernels import find
-from pfntrack.lab.ops import Translator
-from pfntrack.lab.state import Details, parse_state
+from pfntrack.audit.read.collector import pfnmap_blocks
+from pfntrack.audit.read.snapshot import SnapshotCollector
+from pfntrack.lab.guests.guest import Guest
+from pfntrack.lab.images.build import boot_files
+from pfntrack.lab.images.kernels import find
+from pfntrack.lab.observe.state import Details, parse_state
+from pfntrack.lab.play.ops import Translator
 
 LIST = "/sys/kernel/debug/x86/pat_memtype_list"
 PCI = "/sys/bus/pci/devices"

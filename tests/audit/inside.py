@@ -15,10 +15,10 @@ from typing import Any
 
 import attrs
 
-from pfntrack.lab.boot import cpio
-from pfntrack.lab.build import boot_files
-from pfntrack.lab.guest import BootFiles, Guest
-from pfntrack.lab.kernels import Kernel
+from pfntrack.lab.guests.guest import BootFiles, Guest
+from pfntrack.lab.images.boot import cpio
+from pfntrack.lab.images.build import boot_files
+from pfntrack.lab.images.kernels import Kernel
 
 MEMORY = "1024"
 OUTPUT, SCRIPT = "/audit.json", "/audit.py"
@@ -46,7 +46,7 @@ import argparse
 import sys
 from pathlib import Path
 import pfntrack.cli.audit
-from pfntrack.audit.checks import audit
+from pfntrack.audit.judged.checks import audit
 from pfntrack.audit.memory.collect import MemoryCollector
 from pfntrack.audit.memory.program import open_vmcore
 from pfntrack.audit import report_json

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from audit.build import RECORDED, SNAPSHOTS
 from pfntrack.audit import question, report_json, report_text
-from pfntrack.audit.checks import audit
-from pfntrack.audit.snapshot import SnapshotCollector
+from pfntrack.audit.judged.checks import audit
+from pfntrack.audit.read.snapshot import SnapshotCollector
 from pfntrack.errors import InputFormatError
 
 _WORDS = [

@@ -14,7 +14,7 @@ import jsonschema
 import pytest
 
 from audit.build import DEVICES, SNAPSHOTS, pages, write
-from pfntrack.audit import collector
+from pfntrack.audit.read import collector
 from pfntrack.cli import main
 from pfntrack.report.schemas import schema
 

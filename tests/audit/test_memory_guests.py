@@ -17,17 +17,18 @@ import pytest
 from audit.build import codes, only
 from audit.guests import DEVICES, LIST, STEPS, Holey, Observed, Op, Player, observe, rows_of
 from audit.inside import RoomyGuest, files_with_python
-from pfntrack.audit import checks_mapping, report_json
-from pfntrack.audit.checks import Audit, audit
+from pfntrack.audit import report_json
+from pfntrack.audit.judged import checks_mapping
+from pfntrack.audit.judged.checks import Audit, audit
 from pfntrack.audit.memory import program
 from pfntrack.audit.memory.collect import MemoryCollector
 from pfntrack.audit.watch import Watch, moment
 from pfntrack.errors import GuestError, InputFormatError
-from pfntrack.lab.build import boot_files
-from pfntrack.lab.guest import Guest
-from pfntrack.lab.kernels import find
-from pfntrack.lab.qemu import require_tools
-from pfntrack.lab.regions import PAGE_SIZE
+from pfntrack.lab.guests.guest import Guest
+from pfntrack.lab.guests.qemu import require_tools
+from pfntrack.lab.images.build import boot_files
+from pfntrack.lab.images.kernels import find
+from pfntrack.lab.observe.regions import PAGE_SIZE
 from pfntrack.pat.cachemode import CacheMode
 from pfntrack.state import Process, VmaState
 

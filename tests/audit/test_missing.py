@@ -19,7 +19,7 @@ from audit.build import (
     made,
     pages,
 )
-from pfntrack.audit.checks import Audit
+from pfntrack.audit.judged.checks import Audit
 
 KERNELS = ("6.1", "6.12", "7.3")
 

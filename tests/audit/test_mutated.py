@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from audit.build import judge
 from audit.mutate import run
-from pfntrack.audit import readings, report_json, system
+from pfntrack.audit import report_json
+from pfntrack.audit.read import readings, system
 from pfntrack.errors import InputFormatError
 
 

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audit.build import SNAPSHOTS, judge
-from pfntrack.audit import question, readings
-from pfntrack.audit.intervals import Disjoint, Intervals
-from pfntrack.audit.tree import ReplayTree
+from pfntrack.audit import question
+from pfntrack.audit.judged.intervals import Disjoint, Intervals
+from pfntrack.audit.judged.tree import ReplayTree
+from pfntrack.audit.read import readings
 from pfntrack.errors import InputFormatError
 from pfntrack.pat.cachemode import CacheMode
 from pfntrack.pat.memtype_interval import Memtype, Tree, insert, memtype_erase

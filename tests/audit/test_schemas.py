@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from audit.build import RECORDED, SNAPSHOTS
-from pfntrack.audit.finding import CODES
+from pfntrack.audit.judged.finding import CODES
 from pfntrack.cli import main
 from pfntrack.report.schemas import schema
 

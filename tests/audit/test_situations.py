@@ -20,7 +20,7 @@ from audit.build import (
     only,
     pages,
 )
-from pfntrack.audit.owners import Standing
+from pfntrack.audit.judged.owners import Standing
 
 UC, WC = "uncached-minus", "write-combining"
 PCI = "/sys/devices/pci0000:00/0000:00:06.0/resource2"

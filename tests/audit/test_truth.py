@@ -10,7 +10,7 @@ import pytest
 
 from audit.build import RECORDED, SNAPSHOTS, codes, judge, only
 from pfntrack.audit import report_json
-from pfntrack.audit.checks_mapping import holders
+from pfntrack.audit.judged.checks_mapping import holders
 from pfntrack.report.schemas import schema as published
 
 

@@ -129,7 +129,7 @@ def test_ctrl_c_prints_what_holds_so_far(tmp_path: Path) -> None:
     script = f"""
 import sys
 from pathlib import Path
-from pfntrack.audit.snapshot import SnapshotCollector
+from pfntrack.audit.read.snapshot import SnapshotCollector
 from pfntrack.cli import audit, main
 names = iter(["idle", "split-alive", "split-exited"])
 def look(args, use):

@@ -12,7 +12,7 @@ from browser.browser import Browser
 from browser.conftest import Make
 from pfntrack.check.run import run_scenario
 from pfntrack.cli import main
-from pfntrack.lab.conform import gather
+from pfntrack.lab.play.conform import gather
 from pfntrack.releases import release_for
 from pfntrack.report.html import document_of, page
 from pfntrack.report.json_run import run_json

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from pfntrack.check.books import BooksSetting, explore, scenario
+from pfntrack.check.judged.books import BooksSetting, explore, scenario
 from pfntrack.check.run import run_scenario
 from pfntrack.releases import RELEASES, release_for
 from pfntrack.scenario import format_scenario, parse

@@ -9,8 +9,8 @@ import attrs
 import jsonschema
 import pytest
 
-from pfntrack.check.bugs import FOUND, ROWS, BooksRow, Row
-from pfntrack.check.hunt import chosen, hunt
+from pfntrack.check.asked.bugs import FOUND, ROWS, BooksRow, Row
+from pfntrack.check.asked.hunt import chosen, hunt
 from pfntrack.check.run import run_scenario
 from pfntrack.cli.main import main
 from pfntrack.releases import Release, release_for, release_with

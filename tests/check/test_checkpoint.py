@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from pfntrack.check import checkpoint
-from pfntrack.check.bounds import Bounds
-from pfntrack.check.explore import Limits, Search
-from pfntrack.check.setting import Setting
+from pfntrack.check.search import checkpoint
+from pfntrack.check.search.bounds import Bounds
+from pfntrack.check.search.explore import Limits, Search
+from pfntrack.check.search.setting import Setting
 from pfntrack.errors import InputFormatError
 from pfntrack.releases import RELEASES
 

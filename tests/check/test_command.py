@@ -12,10 +12,10 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from pfntrack.check import explore
-from pfntrack.check.bounds import Bounds
-from pfntrack.check.explore import Limits, Search
-from pfntrack.check.setting import Setting
+from pfntrack.check.search import explore
+from pfntrack.check.search.bounds import Bounds
+from pfntrack.check.search.explore import Limits, Search
+from pfntrack.check.search.setting import Setting
 from pfntrack.check.text import text
 from pfntrack.cli.main import main
 from pfntrack.releases import release_for

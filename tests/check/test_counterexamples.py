@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from pfntrack.check.bounds import Bounds
-from pfntrack.check.explore import Limits, Search
-from pfntrack.check.properties import PROPERTIES
+from pfntrack.check.judged.properties import PROPERTIES
 from pfntrack.check.run import run_scenario
-from pfntrack.check.setting import Setting
-from pfntrack.check.trace import scenario
+from pfntrack.check.search.bounds import Bounds
+from pfntrack.check.search.explore import Limits, Search
+from pfntrack.check.search.setting import Setting
+from pfntrack.check.search.trace import scenario
 from pfntrack.releases import RELEASES, release_for, release_with
 from pfntrack.scenario import format_scenario, parse
 

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 import attrs
 import pytest
 
-from pfntrack.check import plain
-from pfntrack.check.actions import EDGE
-from pfntrack.check.bounds import Bounds, parse_bounds
-from pfntrack.check.explore import Limits, Search, explore
-from pfntrack.check.normal import normal
 from pfntrack.check.run import run_scenario
-from pfntrack.check.setting import Setting
-from pfntrack.check.trace import scenario
+from pfntrack.check.search import plain
+from pfntrack.check.search.actions import EDGE
+from pfntrack.check.search.bounds import Bounds, parse_bounds
+from pfntrack.check.search.explore import Limits, Search, explore
+from pfntrack.check.search.normal import normal
+from pfntrack.check.search.setting import Setting
+from pfntrack.check.search.trace import scenario
 from pfntrack.cli.main import main
 from pfntrack.designs import DESIGNS
 from pfntrack.mm import ops

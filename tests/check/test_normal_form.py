@@ -7,13 +7,13 @@ import random
 import attrs
 import pytest
 
-from pfntrack.check import normal as form
-from pfntrack.check.bounds import GROUPS, Bounds
-from pfntrack.check.explore import Search
-from pfntrack.check.normal import normal
-from pfntrack.check.plain import judge
-from pfntrack.check.properties import PROPERTIES
-from pfntrack.check.setting import Setting
+from pfntrack.check.judged.properties import PROPERTIES
+from pfntrack.check.search import normal as form
+from pfntrack.check.search.bounds import GROUPS, Bounds
+from pfntrack.check.search.explore import Search
+from pfntrack.check.search.normal import normal
+from pfntrack.check.search.plain import judge
+from pfntrack.check.search.setting import Setting
 from pfntrack.designs import DESIGNS
 from pfntrack.mm import ops
 from pfntrack.mm.ops import Op

@@ -9,13 +9,13 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from pfntrack.check.bounds import Bounds
-from pfntrack.check.explore import Limits
-from pfntrack.check.normal import normal
-from pfntrack.check.pair import FIELDS, compare, first_difference, scenario
+from pfntrack.check.asked.pair import FIELDS, compare, first_difference, scenario
 from pfntrack.check.report import Move
-from pfntrack.check.setting import Setting
-from pfntrack.check.trace import program
+from pfntrack.check.search.bounds import Bounds
+from pfntrack.check.search.explore import Limits
+from pfntrack.check.search.normal import normal
+from pfntrack.check.search.setting import Setting
+from pfntrack.check.search.trace import program
 from pfntrack.cli.main import main
 from pfntrack.designs import DESIGNS
 from pfntrack.releases import World, release_for, release_with

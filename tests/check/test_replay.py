@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from pfntrack.check.bounds import Bounds, parse_bounds
-from pfntrack.check.explore import Limits, Search
-from pfntrack.check.replay import Calls, Question
-from pfntrack.check.setting import Setting
+from pfntrack.check.numbers.replay import Calls, Question
+from pfntrack.check.search.bounds import Bounds, parse_bounds
+from pfntrack.check.search.explore import Limits, Search
+from pfntrack.check.search.setting import Setting
 from pfntrack.designs import DESIGNS
 from pfntrack.pat.context import Context
 from pfntrack.releases import RELEASES, release_with

@@ -5,10 +5,10 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from pfntrack.check import filling, plain
-from pfntrack.check.bounds import GROUPS, Bounds, parse_bounds
-from pfntrack.check.explore import Search, explore
-from pfntrack.check.setting import Setting
+from pfntrack.check.search import filling, plain
+from pfntrack.check.search.bounds import GROUPS, Bounds, parse_bounds
+from pfntrack.check.search.explore import Search, explore
+from pfntrack.check.search.setting import Setting
 from pfntrack.designs import DESIGNS
 from pfntrack.releases import RELEASES, release_with
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from pfntrack.check.programs import PROGRAMS, SERVED, served
+from pfntrack.check.asked.programs import PROGRAMS, SERVED, served
+from pfntrack.check.asked.study import FIELDS, judge
+from pfntrack.check.asked.work import OPERATIONS, System, measured
 from pfntrack.check.run import run_scenario
-from pfntrack.check.study import FIELDS, judge
-from pfntrack.check.work import OPERATIONS, System, measured
 from pfntrack.cli.main import main
 from pfntrack.designs import DESIGNS
 from pfntrack.releases import release_with

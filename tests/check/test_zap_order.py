@@ -12,13 +12,13 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from pfntrack.check.bounds import Bounds, parse_bounds
-from pfntrack.check.explore import explore
-from pfntrack.check.normal import normal
-from pfntrack.check.plain import judge
-from pfntrack.check.properties import PROPERTIES
-from pfntrack.check.setting import Setting
-from pfntrack.check.trace import scenario
+from pfntrack.check.judged.properties import PROPERTIES
+from pfntrack.check.search.bounds import Bounds, parse_bounds
+from pfntrack.check.search.explore import explore
+from pfntrack.check.search.normal import normal
+from pfntrack.check.search.plain import judge
+from pfntrack.check.search.setting import Setting
+from pfntrack.check.search.trace import scenario
 from pfntrack.designs import DESIGNS
 from pfntrack.mm import ops
 from pfntrack.mm.space import AddressSpace

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 
 from designs.programs import Program, broken, play, programs
 from pfntrack.designs import DESIGNS
-from pfntrack.designs.ours import Ours
-from pfntrack.designs.pieces import pieces_of
-from pfntrack.designs.runs import runs_of
+from pfntrack.designs.counted.ours import Ours
+from pfntrack.designs.counted.pieces import pieces_of
+from pfntrack.designs.counted.runs import runs_of
 from pfntrack.mm import ops, pagetable
 from pfntrack.pat.events import Oops
 from pfntrack.pat.ram import PAGE_SHIFT

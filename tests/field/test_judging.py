@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from pfntrack.errors import InputFormatError
-from pfntrack.field import ranges
-from pfntrack.field.codes import CODES
-from pfntrack.field.context import load
-from pfntrack.field.kernelrelease import Window, parse_release
-from pfntrack.field.messages import MESSAGES, find, markdown
+from pfntrack.field.catalogue.codes import CODES
+from pfntrack.field.catalogue.messages import MESSAGES, find, markdown
+from pfntrack.field.read import ranges
+from pfntrack.field.read.context import load
+from pfntrack.field.read.kernelrelease import Window, parse_release
 from pfntrack.field.triage import triage_text
 
 CONFLICT = (

@@ -7,10 +7,10 @@ import random
 
 import pytest
 
-from pfntrack.field import prefilter
-from pfntrack.field.collect import Log, collect
-from pfntrack.field.facts import Fact
-from pfntrack.field.lines import clean, decode, printable
+from pfntrack.field.read import prefilter
+from pfntrack.field.read.collect import Log, collect
+from pfntrack.field.read.facts import Fact
+from pfntrack.field.read.lines import clean, decode, printable
 from pfntrack.field.report_text import as_mail, as_text
 from pfntrack.field.triage import triage, triage_text
 

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pfntrack.errors import InputFormatError
-from pfntrack.field.lines import clean
-from pfntrack.field.parse import FORMATS, parse_line, parse_partial
+from pfntrack.field.read.lines import clean
+from pfntrack.field.read.parse import FORMATS, parse_line, parse_partial
 from pfntrack.field.triage import triage
 
 HERE = Path(__file__).parent

@@ -15,7 +15,7 @@ from collections.abc import Callable
 import pytest
 
 from pfntrack.errors import InputFormatError
-from pfntrack.field.collect import Log, collect
+from pfntrack.field.read.collect import Log, collect
 from pfntrack.field.triage import triage
 
 MESSAGES = (

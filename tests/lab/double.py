@@ -7,10 +7,10 @@ from typing import Any
 
 import attrs
 
-from pfntrack.lab.lockstep import Setting, perform
-from pfntrack.lab.lockstep import setting as setting_of
-from pfntrack.lab.machine import WINDOWS, Bar, arguments
-from pfntrack.lab.programs import neutral
+from pfntrack.lab.guests.machine import WINDOWS, Bar, arguments
+from pfntrack.lab.play.lockstep import Setting, perform
+from pfntrack.lab.play.lockstep import setting as setting_of
+from pfntrack.lab.play.programs import neutral
 from pfntrack.mm.ops import Op
 from pfntrack.pat import Physical
 from pfntrack.releases import Release

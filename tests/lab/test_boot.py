@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pfntrack.errors import GuestError
-from pfntrack.lab.boot import (
+from pfntrack.lab.images.boot import (
     build_agent,
     cpio,
     initramfs,
@@ -19,7 +19,7 @@ from pfntrack.lab.boot import (
     module_bytes,
     module_name,
 )
-from pfntrack.lab.build import GUEST_SOURCES, MODULE_SOURCES
+from pfntrack.lab.images.build import GUEST_SOURCES, MODULE_SOURCES
 
 
 def _module(depends: str) -> bytes:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pfntrack.lab.calls import PROBES, parse_trace, probe_lines
-from pfntrack.lab.regions import Region, Regions
+from pfntrack.lab.observe.calls import PROBES, parse_trace, probe_lines
+from pfntrack.lab.observe.regions import Region, Regions
 
 REGIONS = Regions((Region("H", 0xFC000, 4096),))
 

@@ -12,12 +12,12 @@ import pytest
 from lab.double import ModelPlayer, plain_setting
 from pfntrack.cli import main
 from pfntrack.errors import GuestError
-from pfntrack.lab import record
-from pfntrack.lab.conform import Verdict, gather, judge, kernel_report
-from pfntrack.lab.kernels import Kernel
-from pfntrack.lab.machine import WINDOWS, Bar, arguments
-from pfntrack.lab.qemu import require_tools
-from pfntrack.lab.record import Outcome
+from pfntrack.lab.guests.machine import WINDOWS, Bar, arguments
+from pfntrack.lab.guests.qemu import require_tools
+from pfntrack.lab.images.kernels import Kernel
+from pfntrack.lab.play import record
+from pfntrack.lab.play.conform import Verdict, gather, judge, kernel_report
+from pfntrack.lab.play.record import Outcome
 from pfntrack.mm import ops
 from pfntrack.releases import RELEASES, Release
 from pfntrack.report import lab_verdicts

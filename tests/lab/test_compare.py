@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from pfntrack.lab.compare import differences
+from pfntrack.lab.play.compare import differences
 
 TRACE: dict[str, Any] = {
     "format": 1,

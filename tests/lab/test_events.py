@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pfntrack.lab.events import parse_log, parse_memtype_list
-from pfntrack.lab.regions import Region, Regions
+from pfntrack.lab.observe.events import parse_log, parse_memtype_list
+from pfntrack.lab.observe.regions import Region, Regions
 
 REGIONS = Regions((Region("H", 0xFC000, 4096),))
 

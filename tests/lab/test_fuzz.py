@@ -10,12 +10,12 @@ import pytest
 
 from lab.double import ModelPlayer, plain_setting
 from pfntrack.errors import GuestError
-from pfntrack.lab.corpus import Corpus, Progress
-from pfntrack.lab.fuzz import Campaign, Disagreement, Search, compare, result, work
-from pfntrack.lab.generate import Maker
-from pfntrack.lab.kernels import Kernel
-from pfntrack.lab.shrink import shrink
-from pfntrack.lab.walk import Walk, follow
+from pfntrack.lab.images.kernels import Kernel
+from pfntrack.lab.random.corpus import Corpus, Progress
+from pfntrack.lab.random.fuzz import Campaign, Disagreement, Search, compare, result, work
+from pfntrack.lab.random.generate import Maker
+from pfntrack.lab.random.shrink import shrink
+from pfntrack.lab.random.walk import Walk, follow
 from pfntrack.mm import ops
 from pfntrack.releases import RELEASES, Release
 from pfntrack.scenario import parse

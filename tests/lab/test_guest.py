@@ -18,13 +18,13 @@ import pytest
 
 from pfntrack.cli import main
 from pfntrack.errors import GuestError
-from pfntrack.lab.boot import cpio
-from pfntrack.lab.build import boot_files
-from pfntrack.lab.compare import differences
-from pfntrack.lab.guest import BootFiles, Guest
-from pfntrack.lab.kernels import find
-from pfntrack.lab.qemu import CONSOLE_LINES
-from pfntrack.lab.record import record
+from pfntrack.lab.guests.guest import BootFiles, Guest
+from pfntrack.lab.guests.qemu import CONSOLE_LINES
+from pfntrack.lab.images.boot import cpio
+from pfntrack.lab.images.build import boot_files
+from pfntrack.lab.images.kernels import find
+from pfntrack.lab.play.compare import differences
+from pfntrack.lab.play.record import record
 
 pytestmark = pytest.mark.lab
 
@@ -112,9 +112,9 @@ def test_panic_shows_the_console(tmp_path: Path) -> None:
 
 _HOLD = """
 import sys, time
-from pfntrack.lab.build import boot_files
-from pfntrack.lab.guest import Guest
-from pfntrack.lab.kernels import find
+from pfntrack.lab.images.build import boot_files
+from pfntrack.lab.guests.guest import Guest
+from pfntrack.lab.images.kernels import find
 with Guest(boot_files(find("debian:6.1"))) as guest:
     print(guest._qemu._process.pid, guest._qemu._dir, flush=True)
     time.sleep(60)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pfntrack.lab.lockstep import setting
-from pfntrack.lab.machine import WINDOWS, arguments, parse_bar
-from pfntrack.lab.quick import BATCH, parts
+from pfntrack.lab.guests.machine import WINDOWS, arguments, parse_bar
+from pfntrack.lab.play.lockstep import setting
+from pfntrack.lab.play.quick import BATCH, parts
 
 _RESOURCE = """\
 0x00000000febf8000 0x00000000febf80ff 0x0000000000040200

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from pfntrack.errors import InputFormatError
-from pfntrack.lab.machine import WINDOWS, Bar, regions_of
-from pfntrack.lab.ops import Command, Translator
-from pfntrack.lab.regions import ARENA_BASE, Region
+from pfntrack.lab.guests.machine import WINDOWS, Bar, regions_of
+from pfntrack.lab.observe.regions import ARENA_BASE, Region
+from pfntrack.lab.play.ops import Command, Translator
 
 BARS = [
     Bar(WINDOWS[0], 0xFC000000, 4096, "0x14220c"),

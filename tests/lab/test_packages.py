@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pfntrack.errors import GuestError, InputFormatError
-from pfntrack.lab import apt, kernels
-from pfntrack.lab.apt import KEYRING, Apt, Suite, cache_root, mirror
+from pfntrack.lab.images import apt, kernels
+from pfntrack.lab.images.apt import KEYRING, Apt, Suite, cache_root, mirror
 
 DEPENDS = {
     "linux-image-cloud-amd64": "  Depends: linux-image-6.1.0-56-cloud-amd64\n",

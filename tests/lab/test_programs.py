@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pfntrack.lab.conform import gather
-from pfntrack.lab.machine import WINDOWS, Bar
-from pfntrack.lab.ops import Translator, needs_module
-from pfntrack.lab.programs import model_op, neutral, plan
-from pfntrack.lab.regions import Region, Regions
+from pfntrack.lab.guests.machine import WINDOWS, Bar
+from pfntrack.lab.observe.regions import Region, Regions
+from pfntrack.lab.play.conform import gather
+from pfntrack.lab.play.ops import Translator, needs_module
+from pfntrack.lab.play.programs import model_op, neutral, plan
 from pfntrack.mm import ops
 from pfntrack.mm.ops import Op
 from pfntrack.pat.cachemode import CacheMode

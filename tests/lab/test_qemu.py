@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from pfntrack.errors import GuestError
-from pfntrack.lab import machine, qemu
-from pfntrack.lab.guest import BootFiles, command_line
-from pfntrack.lab.qemu import LineChannel, Qemu, remove_leftovers, require_tool
+from pfntrack.lab.guests import machine, qemu
+from pfntrack.lab.guests.guest import BootFiles, command_line
+from pfntrack.lab.guests.qemu import LineChannel, Qemu, remove_leftovers, require_tool
 
 
 def test_missing_program_names_its_package(monkeypatch: pytest.MonkeyPatch) -> None:

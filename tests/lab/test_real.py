@@ -10,15 +10,15 @@ import attrs
 import pytest
 
 from pfntrack.errors import GuestError
-from pfntrack.lab.build import boot_files
-from pfntrack.lab.compare import differences
-from pfntrack.lab.conform import conform, gather
-from pfntrack.lab.fuzz import Campaign, run
-from pfntrack.lab.guest import BootFiles, Guest
-from pfntrack.lab.kernels import Kernel, find
-from pfntrack.lab.qemu import require_tools
-from pfntrack.lab.quick import QuickRecorder
-from pfntrack.lab.recorder import Recorder
+from pfntrack.lab.guests.guest import BootFiles, Guest
+from pfntrack.lab.guests.qemu import require_tools
+from pfntrack.lab.images.build import boot_files
+from pfntrack.lab.images.kernels import Kernel, find
+from pfntrack.lab.play.compare import differences
+from pfntrack.lab.play.conform import conform, gather
+from pfntrack.lab.play.quick import QuickRecorder
+from pfntrack.lab.play.recorder import Recorder
+from pfntrack.lab.random.fuzz import Campaign, run
 from pfntrack.releases import Release, release_for
 from pfntrack.scenario import parse
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pfntrack.lab.regions import (
+from pfntrack.lab.observe.regions import (
     ARENA_BASE,
     Region,
     Regions,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pfntrack.lab.regions import Region, Regions
-from pfntrack.lab.state import ContextNames, parse_state, parse_vmas
+from pfntrack.lab.observe.regions import Region, Regions
+from pfntrack.lab.observe.state import ContextNames, parse_state, parse_vmas
 
 REGIONS = Regions((Region("H", 0xFC000, 4096),))
 SMAPS = (

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pfntrack.errors import InputFormatError
-from pfntrack.lab.recorder import needs_vfio, program_of_trace
-from pfntrack.lab.traces import dump, read_programs
+from pfntrack.lab.observe.traces import dump, read_programs
+from pfntrack.lab.play.recorder import needs_vfio, program_of_trace
 
 
 def test_dump_is_json_with_short_lines_for_small_things() -> None:

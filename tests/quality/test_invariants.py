@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from pfntrack.drivers.parametric import MODES
 from pfntrack.mm import ops
-from pfntrack.mm.madvise import ADVICES
+from pfntrack.mm.calls.madvise import ADVICES
 from pfntrack.mm.ops import Op
 from pfntrack.mm.pagetable import PTRS_PER_PTE, PageTable, blocks, put
 from pfntrack.mm.space import AddressSpace

@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 
 from pfntrack.cli import main
-from pfntrack.lab.execute import Execution
+from pfntrack.lab.guests.execute import Execution
 from pfntrack.report.schemas import schema
 from pfntrack.repro import plan
 from pfntrack.repro.report import repro_json, trial_lines

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from pfntrack.errors import GuestError
-from pfntrack.lab.kernels import find as find_kernel
-from pfntrack.lab.qemu import require_tools
+from pfntrack.lab.guests.qemu import require_tools
+from pfntrack.lab.images.kernels import find as find_kernel
 from pfntrack.repro import Reproducer, plan, source
 from pfntrack.repro.trial import FAIL, PASS, Trial, compile_program, trials
 from pfntrack.scenario import find

@@ -11,7 +11,7 @@ from hypothesis.extra.lark import from_lark
 from pfntrack.drivers.parametric import MODES
 from pfntrack.errors import ScenarioError
 from pfntrack.mm import ops
-from pfntrack.mm.madvise import ADVICES
+from pfntrack.mm.calls.madvise import ADVICES
 from pfntrack.pat.cachemode import CacheMode
 from pfntrack.pat.physical import Window
 from pfntrack.scenario import (

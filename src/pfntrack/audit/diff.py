@@ -6,9 +6,9 @@ from collections import Counter
 
 import attrs
 
-from pfntrack.audit.evidence import Evidence, Row
-from pfntrack.audit.finding import span_text
-from pfntrack.audit.users import users
+from pfntrack.audit.judged.finding import span_text
+from pfntrack.audit.read.evidence import Evidence, Row
+from pfntrack.audit.read.users import users
 
 Mapped = tuple[int, str, int, int, str]
 

@@ -8,15 +8,15 @@ from collections.abc import Iterator
 
 import attrs
 
-from pfntrack.audit import checks_memory as memory
-from pfntrack.audit.checks import Audit
-from pfntrack.audit.checks_mapping import holders
-from pfntrack.audit.effective import effective, mtrr_type
-from pfntrack.audit.evidence import Bar, PciDevice
-from pfntrack.audit.finding import span_text
-from pfntrack.audit.intervals import Disjoint
-from pfntrack.audit.owners import Holding
-from pfntrack.audit.users import Untracked
+from pfntrack.audit.judged import checks_memory as memory
+from pfntrack.audit.judged.checks import Audit
+from pfntrack.audit.judged.checks_mapping import holders
+from pfntrack.audit.judged.effective import effective, mtrr_type
+from pfntrack.audit.judged.finding import span_text
+from pfntrack.audit.judged.intervals import Disjoint
+from pfntrack.audit.judged.owners import Holding
+from pfntrack.audit.read.evidence import Bar, PciDevice
+from pfntrack.audit.read.users import Untracked
 from pfntrack.errors import InputFormatError
 from pfntrack.pat.cachemode import BY_CATTR, BY_SHORT, CacheMode
 from pfntrack.pat.memtype import is_new_memtype_allowed, is_untracked_pat_range

@@ -13,12 +13,12 @@ from typing import Any
 import attrs
 
 from pfntrack import __version__
-from pfntrack.audit.checks import Audit
-from pfntrack.audit.checks_mapping import has_lost_tracking, holders
-from pfntrack.audit.finding import CODES, Finding
-from pfntrack.audit.owners import Holding
-from pfntrack.audit.predict import Left
-from pfntrack.audit.users import User
+from pfntrack.audit.judged.checks import Audit
+from pfntrack.audit.judged.checks_mapping import has_lost_tracking, holders
+from pfntrack.audit.judged.finding import CODES, Finding
+from pfntrack.audit.judged.owners import Holding
+from pfntrack.audit.judged.predict import Left
+from pfntrack.audit.read.users import User
 from pfntrack.pat.ram import PAGE_SHIFT
 from pfntrack.state import Confidence, Entry, KernelMapping, Reservation
 

@@ -6,10 +6,10 @@ import textwrap
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
-from pfntrack.audit.checks import Audit
-from pfntrack.audit.checks_mapping import holders
-from pfntrack.audit.finding import CODES, SEVERITIES, Finding, many, span_text
-from pfntrack.audit.owners import Standing
+from pfntrack.audit.judged.checks import Audit
+from pfntrack.audit.judged.checks_mapping import holders
+from pfntrack.audit.judged.finding import CODES, SEVERITIES, Finding, many, span_text
+from pfntrack.audit.judged.owners import Standing
 
 WIDTH, MAIL_WIDTH = 100, 75
 MAX_ROWS = 200

@@ -13,11 +13,11 @@ from collections.abc import Iterator, Mapping
 
 import attrs
 
-from pfntrack.audit.checks_mapping import holders
-from pfntrack.audit.evidence import Evidence, Row
-from pfntrack.audit.finding import span_text
-from pfntrack.audit.owners import Standing, match
-from pfntrack.audit.users import users
+from pfntrack.audit.judged.checks_mapping import holders
+from pfntrack.audit.judged.finding import span_text
+from pfntrack.audit.judged.owners import Standing, match
+from pfntrack.audit.read.evidence import Evidence, Row
+from pfntrack.audit.read.users import users
 
 NAME = "pfntrack.audit-watch/1"
 _NOBODY = (Standing.STALE, Standing.SUSPECTED)

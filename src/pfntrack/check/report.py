@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from pfntrack.check.properties import PROPERTIES
+from pfntrack.check.judged.properties import PROPERTIES
 
 # A move: the number of the action, and the place of the process that makes it.
 Move = tuple[int, int]

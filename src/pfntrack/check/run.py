@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from pfntrack.check.properties import Violation, judge_state, judge_step
+from pfntrack.check.judged.properties import Violation, judge_state, judge_step
 from pfntrack.errors import ModelError, NoSuchProcessError, ScenarioError
 from pfntrack.mm import ops
 from pfntrack.mm.ops import Op, Result

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from pfntrack.check.properties import PROPERTIES
+from pfntrack.check.judged.properties import PROPERTIES
 from pfntrack.check.report import Cost, Found
-from pfntrack.check.setting import Setting
+from pfntrack.check.search.setting import Setting
 
 
 def text(setting: Setting, found: Found, watched: frozenset[str], files: Mapping[str, str]) -> str:

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from pfntrack.audit import diff, question, report_json, report_text
-from pfntrack.audit.checks import Audit, audit
-from pfntrack.audit.collector import collect
-from pfntrack.audit.evidence import Collector, Evidence
-from pfntrack.audit.snapshot import SnapshotCollector
+from pfntrack.audit.judged.checks import Audit, audit
+from pfntrack.audit.read.collector import collect
+from pfntrack.audit.read.evidence import Collector, Evidence
+from pfntrack.audit.read.snapshot import SnapshotCollector
 from pfntrack.cli import auditwatch
 from pfntrack.cli.common import add_html, write_html, write_json
 from pfntrack.errors import InputFormatError

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pfntrack.audit import watch
-from pfntrack.audit.evidence import Evidence
-from pfntrack.audit.snapshot import SnapshotCollector
+from pfntrack.audit.read.evidence import Evidence
+from pfntrack.audit.read.snapshot import SnapshotCollector
 from pfntrack.cli.common import write_json
 from pfntrack.errors import InputFormatError
 

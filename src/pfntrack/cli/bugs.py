@@ -6,8 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from pfntrack.check import jit
-from pfntrack.check.hunt import Hunted, chosen, hunt
+from pfntrack.check.asked.hunt import Hunted, chosen, hunt
+from pfntrack.check.numbers import jit
 from pfntrack.cli.common import make_folder, say, write_json, write_text
 from pfntrack.report import bugs as report
 from pfntrack.report.cases import junit, ktap

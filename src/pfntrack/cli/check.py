@@ -11,13 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from pfntrack.check import checkpoint, jit
-from pfntrack.check.bounds import PRESETS
-from pfntrack.check.explore import Limits, Search
-from pfntrack.check.properties import PROPERTIES
+from pfntrack.check.judged.properties import PROPERTIES
+from pfntrack.check.numbers import jit
 from pfntrack.check.report import Found
+from pfntrack.check.search import checkpoint
+from pfntrack.check.search.bounds import PRESETS
+from pfntrack.check.search.explore import Limits, Search
+from pfntrack.check.search.trace import scenario
 from pfntrack.check.text import cost_text, text
-from pfntrack.check.trace import scenario
 from pfntrack.cli.common import (
     add_html,
     add_model,

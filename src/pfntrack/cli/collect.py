@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
-from pfntrack.audit import collector
+from pfntrack.audit.read import collector
 from pfntrack.errors import InputFormatError
-from pfntrack.field.lines import printable
+from pfntrack.field.read.lines import printable
 
 HELP = "take a text snapshot of memory-type tracking on this machine"
 DESCRIPTION = """\

@@ -6,9 +6,9 @@ import argparse
 import textwrap
 
 from pfntrack.errors import InputFormatError
-from pfntrack.field.codes import CODES, Code
-from pfntrack.field.lines import printable
-from pfntrack.field.messages import BY_KIND, MESSAGES, Message, find, markdown
+from pfntrack.field.catalogue.codes import CODES, Code
+from pfntrack.field.catalogue.messages import BY_KIND, MESSAGES, Message, find, markdown
+from pfntrack.field.read.lines import printable
 
 HELP = "say what a memory-type message or a diagnosis code means"
 DESCRIPTION = """\

@@ -6,9 +6,9 @@ import argparse
 import sys
 import time
 
-from pfntrack.check.explore import Limits
-from pfntrack.check.pair import FIELDS, compare, scenario
+from pfntrack.check.asked.pair import FIELDS, compare, scenario
 from pfntrack.check.run import run_scenario
+from pfntrack.check.search.explore import Limits
 from pfntrack.cli.common import output_file, releases, write_json, write_text
 from pfntrack.cli.search import add_search, positive, search_setting
 from pfntrack.errors import InputFormatError

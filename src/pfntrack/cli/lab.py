@@ -11,15 +11,15 @@ from typing import Any
 from pfntrack.check.run import run_scenario
 from pfntrack.cli.common import add_html, add_json, make_folder, output_file, write_html, write_json
 from pfntrack.errors import GuestError
-from pfntrack.lab import fuzz
-from pfntrack.lab.apt import progress
-from pfntrack.lab.build import boot_files
-from pfntrack.lab.conform import LIBRARY, Verdict, conform, gather, outcomes
-from pfntrack.lab.kernels import RELEASES, Kernel, cached_versions, fetch, find
-from pfntrack.lab.programs import Plan
-from pfntrack.lab.qemu import require_tools
-from pfntrack.lab.record import describe
-from pfntrack.lab.traces import dump
+from pfntrack.lab.guests.qemu import require_tools
+from pfntrack.lab.images.apt import progress
+from pfntrack.lab.images.build import boot_files
+from pfntrack.lab.images.kernels import RELEASES, Kernel, cached_versions, fetch, find
+from pfntrack.lab.observe.traces import dump
+from pfntrack.lab.play.conform import LIBRARY, Verdict, conform, gather, outcomes
+from pfntrack.lab.play.programs import Plan
+from pfntrack.lab.play.record import describe
+from pfntrack.lab.random import fuzz
 from pfntrack.releases import Release, release_for
 from pfntrack.report import lab_verdicts
 from pfntrack.report.html.differences import first_difference

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import attrs
 
-from pfntrack.check.properties import PROPERTIES
+from pfntrack.check.judged.properties import PROPERTIES
 from pfntrack.cli.common import add_json, add_model, chosen, make_folder, write_json, write_text
 from pfntrack.errors import GuestError, InputFormatError
-from pfntrack.lab.apt import progress
-from pfntrack.lab.kernels import find as find_kernel
-from pfntrack.lab.qemu import require_tools
+from pfntrack.lab.guests.qemu import require_tools
+from pfntrack.lab.images.apt import progress
+from pfntrack.lab.images.kernels import find as find_kernel
 from pfntrack.repro import CannotReproduceError, NothingBreaksError, Reproducer, plan, source
 from pfntrack.repro.mail import mail
 from pfntrack.repro.report import repro_json, trial_lines

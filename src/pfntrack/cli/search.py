@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from pfntrack.check.bounds import GROUPS, PRESETS, parse_bounds, parse_groups
-from pfntrack.check.properties import PROPERTIES
-from pfntrack.check.setting import Setting
+from pfntrack.check.judged.properties import PROPERTIES
+from pfntrack.check.search.bounds import GROUPS, PRESETS, parse_bounds, parse_groups
+from pfntrack.check.search.setting import Setting
 from pfntrack.errors import InputFormatError
 from pfntrack.releases import Release
 

@@ -7,10 +7,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pfntrack.check import jit
-from pfntrack.check.bounds import PRESETS, parse_bounds, parse_groups
-from pfntrack.check.properties import PROPERTIES
-from pfntrack.check.study import FIELDS, Field, Row, study
+from pfntrack.check.asked.study import FIELDS, Field, Row, study
+from pfntrack.check.judged.properties import PROPERTIES
+from pfntrack.check.numbers import jit
+from pfntrack.check.search.bounds import PRESETS, parse_bounds, parse_groups
 from pfntrack.cli.common import make_folder, say, write_json, write_text
 from pfntrack.cli.search import positive, properties_of
 from pfntrack.designs import DESIGNS

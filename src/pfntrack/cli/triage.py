@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pfntrack.errors import InputFormatError
-from pfntrack.field.context import Context, load
-from pfntrack.field.lines import printable
+from pfntrack.field.read.context import Context, load
+from pfntrack.field.read.lines import printable
 from pfntrack.field.report_json import as_json
 from pfntrack.field.report_text import as_mail, as_text
 from pfntrack.field.triage import Result, triage

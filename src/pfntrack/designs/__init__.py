@@ -5,20 +5,20 @@ import attrs
 from pfntrack.designs.base import Design
 from pfntrack.designs.caller_managed import CallerManaged
 from pfntrack.designs.cost import Cost, Work
-from pfntrack.designs.counted_tree import CountedTree
+from pfntrack.designs.counted.counted_tree import CountedTree
+from pfntrack.designs.counted.ours import OURS_AT_UNMAP, Ours
 from pfntrack.designs.driver_hook import DriverHook
 from pfntrack.designs.forbid_partial_unmap import ForbidPartialUnmap
-from pfntrack.designs.ours import OURS_AT_UNMAP, Ours
 from pfntrack.designs.pfn_per_vma import PfnPerVma
 from pfntrack.designs.side_table import SideTable
 from pfntrack.designs.split_reservation import SplitReservation
 from pfntrack.designs.track_context import TrackContextDesign
-from pfntrack.designs.untrack_at_unmap import UntrackAtUnmap
-from pfntrack.designs.vm_pat import VM_PAT_5_10, VmPat
-from pfntrack.designs.vm_pat_2012 import VmPat2012
-from pfntrack.designs.vm_pat_2015 import VmPat2015
-from pfntrack.designs.vm_pat_2023 import VmPat2023, VmPat2024
-from pfntrack.designs.vm_pat_fork_window import VmPatForkWindow
+from pfntrack.designs.vm_pat.untrack_at_unmap import UntrackAtUnmap
+from pfntrack.designs.vm_pat.vm_pat import VM_PAT_5_10, VmPat
+from pfntrack.designs.vm_pat.vm_pat_2012 import VmPat2012
+from pfntrack.designs.vm_pat.vm_pat_2015 import VmPat2015
+from pfntrack.designs.vm_pat.vm_pat_2023 import VmPat2023, VmPat2024
+from pfntrack.designs.vm_pat.vm_pat_fork_window import VmPatForkWindow
 
 # The tracking of 5.5; the mistake was in the tree (`PatQuirks.closed_interval`).
 INTERVAL_TREE_OFF_BY_ONE = attrs.evolve(

@@ -18,7 +18,7 @@ import attrs
 
 from pfntrack.designs.base import reservable
 from pfntrack.designs.cost import TREE_NODE, Cost, Work
-from pfntrack.designs.vm_pat import VM_PAT_COST, VmPat
+from pfntrack.designs.vm_pat.vm_pat import VM_PAT_COST, VmPat
 from pfntrack.mm.space import Mm
 from pfntrack.mm.step import Step
 from pfntrack.mm.vma import Vma

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from pfntrack.drivers.kernel import ioremap, iounmap
 from pfntrack.mm import pagetable
-from pfntrack.mm.fault import STAMP, do_fault
+from pfntrack.mm.calls.fault import STAMP, do_fault
 from pfntrack.mm.ops import Result
 from pfntrack.mm.space import Mm
 from pfntrack.mm.step import Lock, Step, pfnmap

@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 
 from pfntrack.drivers.base import Driver, claimed
-from pfntrack.mm.remap import remap_pfn_range
+from pfntrack.mm.calls.remap import remap_pfn_range
 from pfntrack.mm.space import Mm
 from pfntrack.mm.step import Step
 from pfntrack.mm.vma import Vma

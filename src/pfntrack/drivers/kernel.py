@@ -15,8 +15,8 @@ import attrs
 
 from pfntrack.drivers.base import claimed
 from pfntrack.drivers.devmem import range_is_allowed
+from pfntrack.mm.calls.truncate import Span, unmap_mapping_range
 from pfntrack.mm.step import Step
-from pfntrack.mm.truncate import Span, unmap_mapping_range
 from pfntrack.pat.cachemode import CacheMode
 from pfntrack.pat.context import Context
 from pfntrack.pat.events import IoremapError, IoremapReserveFailed, Warn

@@ -23,10 +23,10 @@ import errno
 import attrs
 
 from pfntrack.drivers.base import Driver
-from pfntrack.mm.remap import remap_pfn_range, vmf_insert_pfn
+from pfntrack.mm.calls.remap import remap_pfn_range, vmf_insert_pfn
+from pfntrack.mm.calls.unmap import zap_vma_ptes
 from pfntrack.mm.space import Mm
 from pfntrack.mm.step import Step
-from pfntrack.mm.unmap import zap_vma_ptes
 from pfntrack.mm.vma import VM_REMAP_FLAGS, File, Vma
 
 MODES = ("remap", "two", "pagewise", "narrow", "fault", "fault_all", "open_zaps", "remap_then_fail")

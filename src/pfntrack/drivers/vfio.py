@@ -14,12 +14,12 @@ import attrs
 
 from pfntrack.drivers.base import Driver, claimed
 from pfntrack.drivers.kernel import ioremap, iounmap, release_mem_region, request_mem_region
+from pfntrack.mm.calls.remap import remap_pfn_range, vmf_insert_pfn
+from pfntrack.mm.calls.truncate import Span, unmap_mapping_range
+from pfntrack.mm.calls.unmap import zap_vma_ptes
 from pfntrack.mm.pagetable import PTRS_PER_PTE
-from pfntrack.mm.remap import remap_pfn_range, vmf_insert_pfn
 from pfntrack.mm.space import Mm
 from pfntrack.mm.step import Step
-from pfntrack.mm.truncate import Span, unmap_mapping_range
-from pfntrack.mm.unmap import zap_vma_ptes
 from pfntrack.mm.vma import (
     VM_ALLOW_ANY_UNCACHED,
     VM_REMAP_FLAGS,

@@ -5,9 +5,9 @@ Logs are read into facts, facts are judged by rules, rules cite the kernel.
 
 from __future__ import annotations
 
-from pfntrack.field.context import Context, load
+from pfntrack.field.catalogue.messages import find, markdown
 from pfntrack.field.finding import Finding
-from pfntrack.field.messages import find, markdown
+from pfntrack.field.read.context import Context, load
 from pfntrack.field.triage import Result, triage, triage_text
 
 __all__ = ["Context", "Finding", "Result", "find", "load", "markdown", "triage", "triage_text"]

@@ -7,8 +7,8 @@ from typing import TypeVar
 
 import attrs
 
-from pfntrack.field.codes import CODES, Code
-from pfntrack.field.facts import Fact
+from pfntrack.field.catalogue.codes import CODES, Code
+from pfntrack.field.read.facts import Fact
 
 T = TypeVar("T")
 MAX_NOTES = 40

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from pfntrack import __version__
-from pfntrack.field.codes import Citation
-from pfntrack.field.facts import Fact
+from pfntrack.field.catalogue.codes import Citation
 from pfntrack.field.finding import Finding
-from pfntrack.field.replay import Replay
+from pfntrack.field.read.facts import Fact
+from pfntrack.field.read.replay import Replay
 from pfntrack.field.triage import Result
 
 NAME = "pfntrack.triage/1"

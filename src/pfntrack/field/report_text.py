@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import textwrap
 
-from pfntrack.field.codes import LIST, UNAME
-from pfntrack.field.facts import Fact, hex_range, human_size
+from pfntrack.field.catalogue.codes import LIST, UNAME
 from pfntrack.field.finding import Finding
-from pfntrack.field.replay import Replay
+from pfntrack.field.read.facts import Fact, hex_range, human_size
+from pfntrack.field.read.replay import Replay
 from pfntrack.field.triage import Result
 
 MAIL_WIDTH, TEXT_WIDTH = 75, 96

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Iterator
 
 import attrs
 
-from pfntrack.field.collect import Log, collect
-from pfntrack.field.context import Context
 from pfntrack.field.finding import Finding
-from pfntrack.field.lines import MAX_LINE, decode
-from pfntrack.field.prefilter import Readable, interesting
+from pfntrack.field.read.collect import Log, collect
+from pfntrack.field.read.context import Context
+from pfntrack.field.read.lines import MAX_LINE, decode
+from pfntrack.field.read.prefilter import Readable, interesting
+from pfntrack.field.read.replay import Replay
 from pfntrack.field.reading import Text
-from pfntrack.field.replay import Replay
 from pfntrack.field.rules import diagnose
 
 # A paste is read whole, so that prose around the lines counts; a log goes through the sieve.

@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from pfntrack.field import traces
-from pfntrack.field.facts import Fact
-from pfntrack.field.lines import MAX_LINE, Line
-from pfntrack.field.parse import parse_line
+from pfntrack.field.read import traces
+from pfntrack.field.read.facts import Fact
+from pfntrack.field.read.lines import MAX_LINE, Line
+from pfntrack.field.read.parse import parse_line
 
 # How many lines one message may have been broken into, beside the first.
 REACH = 3

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import errno
 
+from pfntrack.mm.calls.split import vma_merge, vma_modify
 from pfntrack.mm.space import Mm
-from pfntrack.mm.split import vma_merge, vma_modify
 from pfntrack.mm.step import Lock, Step
 from pfntrack.mm.vma import VM_LOCKED, VM_SEALED, VM_SPECIAL
 

@@ -17,17 +17,18 @@ from pfntrack.drivers import kernel as kernel_side
 from pfntrack.drivers.access import access_remote_vm
 from pfntrack.drivers.vfio import region_offset
 from pfntrack.errors import ModelError
-from pfntrack.mm import fault, ops
+from pfntrack.mm import ops
+from pfntrack.mm.calls import fault
+from pfntrack.mm.calls.madvise import ADVICES, madvise
+from pfntrack.mm.calls.mmap import mmap
+from pfntrack.mm.calls.mprotect import mprotect
+from pfntrack.mm.calls.mremap import mremap
+from pfntrack.mm.calls.remap import remap_pfn_range, vmf_insert_pfn
+from pfntrack.mm.calls.unmap import munmap, zap_vma_ptes
 from pfntrack.mm.lock import mlock, mseal
-from pfntrack.mm.madvise import ADVICES, madvise
-from pfntrack.mm.mmap import mmap
-from pfntrack.mm.mprotect import mprotect
-from pfntrack.mm.mremap import mremap
 from pfntrack.mm.ops import Op, Result
-from pfntrack.mm.remap import remap_pfn_range, vmf_insert_pfn
 from pfntrack.mm.space import Mm
 from pfntrack.mm.step import Lock, Step
-from pfntrack.mm.unmap import munmap, zap_vma_ptes
 from pfntrack.mm.vma import File
 from pfntrack.pat.physical import Machine, Window
 from pfntrack.pat.ram import PAGE_SHIFT, PAGE_SIZE

@@ -9,14 +9,14 @@ import attrs
 from pfntrack.designs import DESIGNS
 from pfntrack.designs.base import Design
 from pfntrack.designs.track_context import TrackContextDesign
-from pfntrack.designs.vm_pat import VM_PAT_5_10, VmPat
-from pfntrack.designs.vm_pat_2012 import VmPat2012
-from pfntrack.designs.vm_pat_2015 import VmPat2015
-from pfntrack.designs.vm_pat_2023 import VmPat2023, VmPat2024
-from pfntrack.designs.vm_pat_fork_window import VmPatForkWindow
+from pfntrack.designs.vm_pat.vm_pat import VM_PAT_5_10, VmPat
+from pfntrack.designs.vm_pat.vm_pat_2012 import VmPat2012
+from pfntrack.designs.vm_pat.vm_pat_2015 import VmPat2015
+from pfntrack.designs.vm_pat.vm_pat_2023 import VmPat2023, VmPat2024
+from pfntrack.designs.vm_pat.vm_pat_fork_window import VmPatForkWindow
 from pfntrack.drivers.vfio import VfioStyle
 from pfntrack.errors import InputFormatError
-from pfntrack.mm.madvise import ADVICES_5_10, ADVICES_6_1, ADVICES_7_3, POPULATING
+from pfntrack.mm.calls.madvise import ADVICES_5_10, ADVICES_6_1, ADVICES_7_3, POPULATING
 from pfntrack.mm.step import MmQuirks, RemapOrder
 from pfntrack.pat.context import PatQuirks, RamFlags
 from pfntrack.pat.mtrr import MtrrLookup

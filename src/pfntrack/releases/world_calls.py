@@ -11,10 +11,10 @@ import attrs
 from pfntrack.drivers import kernel as kernel_side
 from pfntrack.errors import ModelError
 from pfntrack.mm import ops
-from pfntrack.mm.fork import fork
+from pfntrack.mm.calls.fork import fork
+from pfntrack.mm.calls.truncate import TO_THE_END, Span, unmap_mapping_range
+from pfntrack.mm.calls.unmap import exit_mmap
 from pfntrack.mm.ops import Op, Result
-from pfntrack.mm.truncate import TO_THE_END, Span, unmap_mapping_range
-from pfntrack.mm.unmap import exit_mmap
 from pfntrack.pat.context import Failure
 from pfntrack.pat.events import Oops
 from pfntrack.releases.calls import (

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pfntrack.check.bugs import BUGS, FOUND
-from pfntrack.check.hunt import Hunted, Passed, meaning
+from pfntrack.check.asked.bugs import BUGS, FOUND
+from pfntrack.check.asked.hunt import Hunted, Passed, meaning
 from pfntrack.report.cases import Case
 from pfntrack.scenario import format_scenario
 

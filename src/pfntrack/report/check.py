@@ -7,11 +7,11 @@ from typing import Any
 
 import attrs
 
-from pfntrack.check.bounds import Bounds
-from pfntrack.check.properties import PROPERTIES
+from pfntrack.check.judged.properties import PROPERTIES
 from pfntrack.check.report import Found
 from pfntrack.check.run import run_scenario
-from pfntrack.check.setting import Setting
+from pfntrack.check.search.bounds import Bounds
+from pfntrack.check.search.setting import Setting
 from pfntrack.report.cases import Case
 from pfntrack.report.json_run import run_json
 from pfntrack.scenario import Scenario, format_scenario, parse

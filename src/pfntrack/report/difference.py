@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pfntrack.check.pair import Compared
+from pfntrack.check.asked.pair import Compared
 from pfntrack.check.run import Run
-from pfntrack.check.setting import Setting
+from pfntrack.check.search.setting import Setting
 from pfntrack.report.check import bounds_json
 from pfntrack.report.json_run import comparison_json
 from pfntrack.report.text import comparison_text

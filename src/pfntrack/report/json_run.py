@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from pfntrack.check.properties import PROPERTIES, Violation
+from pfntrack.check.judged.properties import PROPERTIES, Violation
 from pfntrack.check.run import Run, StepRun
 from pfntrack.mm.ops import Op
 from pfntrack.pat.cachemode import CacheMode

@@ -13,9 +13,9 @@ from typing import Any
 
 import attrs
 
-from pfntrack.check.properties import Violation
+from pfntrack.check.judged.properties import Violation
 from pfntrack.check.run import Run, StepRun
-from pfntrack.lab.programs import Plan
+from pfntrack.lab.play.programs import Plan
 from pfntrack.mm.ops import Result
 from pfntrack.pat import events as ev
 from pfntrack.pat.cachemode import BY_CATTR, BY_SHORT, CacheMode

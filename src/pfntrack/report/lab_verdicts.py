@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pfntrack.lab.conform import Verdict, kernel_report
+from pfntrack.lab.play.conform import Verdict, kernel_report
 from pfntrack.releases import Release
 from pfntrack.report.json_run import conformance_json
 

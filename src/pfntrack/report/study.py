@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pfntrack.check.programs import PROGRAMS, SERVED
-from pfntrack.check.properties import PROPERTIES
-from pfntrack.check.study import Field, Row
-from pfntrack.check.work import OPERATIONS, Count, System
+from pfntrack.check.asked.programs import PROGRAMS, SERVED
+from pfntrack.check.asked.study import Field, Row
+from pfntrack.check.asked.work import OPERATIONS, Count, System
+from pfntrack.check.judged.properties import PROPERTIES
 from pfntrack.report.check import bounds_json
 
 # Operations whose work is a column: page-table reads + tree operations.

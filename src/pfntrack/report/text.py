@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pfntrack.check.properties import PROPERTIES, Violation
+from pfntrack.check.judged.properties import PROPERTIES, Violation
 from pfntrack.check.run import Run, StepRun
 from pfntrack.mm.ops import Result
 from pfntrack.pat.events import Added, Event, Freed, Note, Overlap

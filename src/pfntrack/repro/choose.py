@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pfntrack.check.properties import Violation
+from pfntrack.check.judged.properties import Violation
 from pfntrack.check.run import Run, StepRun
 from pfntrack.mm import ops
 from pfntrack.pat.cachemode import CacheMode

@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterator
 
 from pfntrack.check.run import StepRun
-from pfntrack.field.catalogue_base import Citation, Code
-from pfntrack.field.codes import CODES
-from pfntrack.field.kernelrelease import parse_release
+from pfntrack.field.catalogue.base import Citation, Code
+from pfntrack.field.catalogue.codes import CODES
+from pfntrack.field.read.kernelrelease import parse_release
 from pfntrack.mm import ops
 from pfntrack.pat.events import FreeInvalid, Warn
 from pfntrack.repro.checks import Quiet, step_of

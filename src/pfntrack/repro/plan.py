@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from pfntrack.check.properties import PROPERTIES
+from pfntrack.check.judged.properties import PROPERTIES
 from pfntrack.check.run import Run, run_scenario
 from pfntrack.designs import DESIGNS
 from pfntrack.errors import InputFormatError, PfntrackError

@@ -8,7 +8,7 @@ import signal
 import textwrap
 
 from pfntrack import __version__
-from pfntrack.check.properties import PROPERTIES
+from pfntrack.check.judged.properties import PROPERTIES
 from pfntrack.check.run import StepRun
 from pfntrack.mm import ops
 from pfntrack.repro.checks import Check

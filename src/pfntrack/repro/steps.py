@@ -10,10 +10,10 @@ from typing import Any
 
 import attrs
 
-from pfntrack.lab.build import MODULE_SOURCES
-from pfntrack.lab.ops import Translator
-from pfntrack.lab.programs import neutral
-from pfntrack.lab.regions import Regions
+from pfntrack.lab.images.build import MODULE_SOURCES
+from pfntrack.lab.observe.regions import Regions
+from pfntrack.lab.play.ops import Translator
+from pfntrack.lab.play.programs import neutral
 from pfntrack.mm import ops
 from pfntrack.mm.ops import Op
 from pfntrack.pat.cachemode import CacheMode

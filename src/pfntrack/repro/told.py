@@ -6,7 +6,7 @@ import textwrap
 
 import attrs
 
-from pfntrack.check.properties import PROPERTIES
+from pfntrack.check.judged.properties import PROPERTIES
 from pfntrack.check.run import Run, StepRun
 from pfntrack.releases import HISTORIC, RELEASES
 from pfntrack.repro.checks import Check, place_of

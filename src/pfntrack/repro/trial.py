@@ -11,9 +11,9 @@ from pathlib import Path
 import attrs
 
 from pfntrack.errors import GuestError
-from pfntrack.lab.build import boot_files
-from pfntrack.lab.execute import Execution, execute
-from pfntrack.lab.kernels import Kernel
+from pfntrack.lab.guests.execute import Execution, execute
+from pfntrack.lab.images.build import boot_files
+from pfntrack.lab.images.kernels import Kernel
 from pfntrack.releases import RELEASES, release_for
 from pfntrack.repro.plan import Reproducer
 

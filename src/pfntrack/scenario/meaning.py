@@ -12,7 +12,7 @@ import attrs
 
 from pfntrack.drivers.parametric import MODES
 from pfntrack.mm import ops
-from pfntrack.mm.madvise import ADVICES
+from pfntrack.mm.calls.madvise import ADVICES
 from pfntrack.pat.physical import RAM_WINDOW_PAGES
 from pfntrack.scenario.expect import (
     Expect,

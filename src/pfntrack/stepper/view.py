@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pfntrack.check.properties import PROPERTIES
+from pfntrack.check.judged.properties import PROPERTIES
 from pfntrack.check.run import Run, StepRun
 from pfntrack.pat.events import Note
 from pfntrack.report.changes import changes

@@ -12,7 +12,7 @@ from drgn.helpers.linux.module import address_to_module
 
 from pfntrack.audit.memory.gaps import Gaps
 from pfntrack.audit.memory.pagetables import PAGE, PageTables
-from pfntrack.field.lines import printable
+from pfntrack.field.read.lines import printable
 from pfntrack.pat.cachemode import CacheMode
 from pfntrack.pat.ram import PAGE_SHIFT
 from pfntrack.state import KernelMapping

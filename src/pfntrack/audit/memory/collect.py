@@ -13,8 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 
-from pfntrack.audit import system
-from pfntrack.audit.evidence import MEMORY_SOURCES, Evidence, Row
 from pfntrack.audit.memory import hardware
 from pfntrack.audit.memory.areas import areas
 from pfntrack.audit.memory.gaps import UNREADABLE, Gaps
@@ -22,10 +20,12 @@ from pfntrack.audit.memory.pagetables import PageTables
 from pfntrack.audit.memory.program import Machine
 from pfntrack.audit.memory.reservations import reservations
 from pfntrack.audit.memory.spaces import SpaceReader, Spaces
-from pfntrack.audit.snapshot import claimed, kernel_text
-from pfntrack.audit.users import linear_start
+from pfntrack.audit.read import system
+from pfntrack.audit.read.evidence import MEMORY_SOURCES, Evidence, Row
+from pfntrack.audit.read.snapshot import claimed, kernel_text
+from pfntrack.audit.read.users import linear_start
 from pfntrack.errors import InputFormatError
-from pfntrack.field.kernelrelease import KernelRelease
+from pfntrack.field.read.kernelrelease import KernelRelease
 from pfntrack.pat.ram import PAGE_SHIFT
 from pfntrack.releases import Release, release_for
 from pfntrack.state import Confidence, Process, Reservation, State, VmaState

@@ -7,7 +7,7 @@ from types import TracebackType
 
 from drgn import BadDataError, FaultError
 
-from pfntrack.field.lines import printable
+from pfntrack.field.read.lines import printable
 
 # Missing pages, missing symbols and members, and values that make no sense
 # once some of what they rest on is missing.

@@ -10,10 +10,10 @@ from drgn import Object, Program
 from drgn.helpers.linux.pci import for_each_pci_dev, pci_name
 from drgn.helpers.linux.printk import get_dmesg
 
-from pfntrack.audit.evidence import Bar, PciDevice
 from pfntrack.audit.memory.gaps import Gaps
-from pfntrack.field.context import Resource
-from pfntrack.field.lines import printable
+from pfntrack.audit.read.evidence import Bar, PciDevice
+from pfntrack.field.read.context import Resource
+from pfntrack.field.read.lines import printable
 from pfntrack.pat.cachemode import CacheMode
 from pfntrack.pat.mtrr import MIB, Mtrr, Variable
 

@@ -23,7 +23,7 @@ from pfntrack.audit.memory.kdump import KdumpFile
 from pfntrack.audit.memory.qmp import Monitor
 from pfntrack.audit.memory.types import BtfFinder
 from pfntrack.errors import InputFormatError
-from pfntrack.field.lines import printable
+from pfntrack.field.read.lines import printable
 
 # What drgn would print about a file becomes one line of ours.
 logging.getLogger("drgn").setLevel(logging.ERROR)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pfntrack.errors import InputFormatError
-from pfntrack.field.lines import printable
+from pfntrack.field.read.lines import printable
 
 _TIMEOUT = 20.0
 _RAM = re.compile(r"^ *([0-9a-f]{16})-([0-9a-f]{16}) \(prio -?\d+, ram\): \S+", re.MULTILINE)

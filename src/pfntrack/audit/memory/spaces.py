@@ -16,7 +16,7 @@ from drgn.helpers.linux.pid import for_each_task
 
 from pfntrack.audit.memory.gaps import Gaps
 from pfntrack.audit.memory.pagetables import PAGE, PageTables
-from pfntrack.field.lines import printable
+from pfntrack.field.read.lines import printable
 from pfntrack.pat.cachemode import CacheMode
 from pfntrack.pat.ram import PAGE_SHIFT
 from pfntrack.state import Context, Process, VmaState

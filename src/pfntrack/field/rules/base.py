@@ -7,14 +7,14 @@ from collections.abc import Callable
 
 import attrs
 
-from pfntrack.field import ranges
-from pfntrack.field.codes import CODES
-from pfntrack.field.collect import Log
-from pfntrack.field.context import Context
-from pfntrack.field.facts import Fact
+from pfntrack.field.catalogue.codes import CODES
 from pfntrack.field.finding import Finding
-from pfntrack.field.kernelrelease import KernelRelease
-from pfntrack.field.replay import Replay
+from pfntrack.field.read import ranges
+from pfntrack.field.read.collect import Log
+from pfntrack.field.read.context import Context
+from pfntrack.field.read.facts import Fact
+from pfntrack.field.read.kernelrelease import KernelRelease
+from pfntrack.field.read.replay import Replay
 
 
 @attrs.frozen(slots=True)

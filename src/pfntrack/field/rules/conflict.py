@@ -6,9 +6,9 @@ import re
 
 import attrs
 
-from pfntrack.field import ranges
-from pfntrack.field.facts import Fact, hex_range
 from pfntrack.field.finding import Finding
+from pfntrack.field.read import ranges
+from pfntrack.field.read.facts import Fact, hex_range
 from pfntrack.field.rules.base import Case, Rule, always, finding, first_match
 
 # Threads of virtual machine monitors; the kernel names a vcpu thread "CPU <n>/KVM".

@@ -7,12 +7,12 @@ from collections import Counter
 
 import attrs
 
-from pfntrack.field.codes import CODES
-from pfntrack.field.collect import Log
-from pfntrack.field.context import Context
-from pfntrack.field.facts import Fact
+from pfntrack.field.catalogue.codes import CODES
 from pfntrack.field.finding import CONFIDENCES, SEVERITIES, Finding, merge, unite
-from pfntrack.field.replay import Replay, replay
+from pfntrack.field.read.collect import Log
+from pfntrack.field.read.context import Context
+from pfntrack.field.read.facts import Fact
+from pfntrack.field.read.replay import Replay, replay
 from pfntrack.field.rules import conflict, mapping, release, silent, state, warning
 from pfntrack.field.rules.base import Case, Rule, always, finding
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import attrs
 
-from pfntrack.field import ranges
-from pfntrack.field.facts import REFUSED_PAIRS, Fact
 from pfntrack.field.finding import Finding
+from pfntrack.field.read import ranges
+from pfntrack.field.read.facts import REFUSED_PAIRS, Fact
 from pfntrack.field.rules.base import Case, Rule, always, finding, first_match
 from pfntrack.field.rules.conflict import _DISPLAY
 

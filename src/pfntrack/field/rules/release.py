@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import attrs
 
-from pfntrack.field import ranges
-from pfntrack.field.facts import Fact, hex_range
 from pfntrack.field.finding import Finding
-from pfntrack.field.kernelrelease import Window
+from pfntrack.field.read import ranges
+from pfntrack.field.read.facts import Fact, hex_range
+from pfntrack.field.read.kernelrelease import Window
 from pfntrack.field.rules.base import Case, Rule, always, finding, first_match
 
 MANY = 4

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import attrs
 
-from pfntrack.field.context import Entry
-from pfntrack.field.facts import Fact, Value, hex_range, human_size
 from pfntrack.field.finding import Finding
-from pfntrack.field.kernelrelease import Window
-from pfntrack.field.ranges import overlap
+from pfntrack.field.read.context import Entry
+from pfntrack.field.read.facts import Fact, Value, hex_range, human_size
+from pfntrack.field.read.kernelrelease import Window
+from pfntrack.field.read.ranges import overlap
 from pfntrack.field.rules.base import Case, Rule, always, finding
 
 _SECOND_REMAP = Window("6.16", None)

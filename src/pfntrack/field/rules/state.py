@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import attrs
 
-from pfntrack.field.facts import Fact
 from pfntrack.field.finding import Finding
+from pfntrack.field.read.facts import Fact
 from pfntrack.field.rules.base import Case, Rule, always, finding
 
 XEN_LAYOUT = "WB WT UC- UC WC WP UC UC"

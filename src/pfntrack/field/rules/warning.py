@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-from pfntrack.field.facts import Fact
 from pfntrack.field.finding import Finding
+from pfntrack.field.read.facts import Fact
 from pfntrack.field.rules.base import Case, Rule, always, finding, first_match
 
 _TRACKING = re.compile(r"^(?:untrack_pfn\w*|track_pfn_copy|get_pat_info|follow_phys)$")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pfntrack.check.properties import PROPERTIES
+from pfntrack.check.judged.properties import PROPERTIES
 from pfntrack.report.html.documents import Document
 from pfntrack.report.html.machine import machine
 from pfntrack.report.html.runs import Pool, case

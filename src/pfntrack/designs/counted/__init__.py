@@ -1,0 +1,4 @@
+"""Designs that count mappings: reservations that live as long as an entry uses them.
+
+Read `runs` and `pieces` (what is counted), then `ours`.
+"""

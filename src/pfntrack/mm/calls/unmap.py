@@ -1,0 +1,151 @@
+"""Unmapping: the funnel through which every zap goes, munmap, and exit.
+
+Source: mm/memory.c (`unmap_single_vma`, `zap_page_range_single`), mm/mmap.c and
+mm/vma.c (`do_munmap`, `exit_mmap`). *Faithful* in the order of tracking, page
+tables and VMA objects.
+"""
+
+from __future__ import annotations
+
+import errno
+
+from pfntrack.mm import pagetable
+from pfntrack.mm.calls.split import __split_vma
+from pfntrack.mm.limits import map_count_reached
+from pfntrack.mm.space import Mm
+from pfntrack.mm.step import Lock, Step, pfnmap
+from pfntrack.mm.tables import free_pgtables
+from pfntrack.mm.vma import VM_SEALED, Vma
+
+
+def unmap_single_vma(
+    step: Step,
+    mm: Mm,
+    vma: Vma,
+    start: int,
+    end: int,
+    *,
+    region: bool = False,
+    even_cows: bool = True,
+) -> Vma:
+    """Clear the entries of `[start, end)` of one VMA, after asking the tracking.
+
+    Without `even_cows` copied pages stay.
+    """
+    if pfnmap(vma):
+        stack, step.stack = step.stack, ("unmap_single_vma", *step.stack)
+        vma = step.tracking.zap(step, mm, vma, start, end, region=region)
+        step.stack = stack
+    keep = None if even_cows else _copied
+    mm.ptes = pagetable.clear(mm.ptes, start, end, keep)
+    return vma
+
+
+def _copied(run: pagetable.PteRun) -> bool:
+    return not run.special
+
+
+def zap_page_range_single(step: Step, mm: Mm, vma: Vma, start: int, end: int) -> Vma:
+    """Clear a part of one VMA, which stays."""
+    stack, step.stack = step.stack, ("zap_page_range_single", *step.stack)
+    vma = unmap_single_vma(step, mm, vma, start, end)
+    step.stack = stack
+    return vma
+
+
+def zap_vma_ptes(step: Step, mm: Mm, vma: Vma, start: int, end: int) -> Vma:
+    """A driver clears `[start, end)`; refused outside the VMA and for other mappings."""
+    if not pfnmap(vma) or start < vma.start or end > vma.end:
+        step.note("zap_vma_ptes", "not a pfn mapping, or not inside it: nothing is done")
+        return vma
+    return zap_page_range_single(step, mm, vma, start, end)
+
+
+def unmap_vmas(step: Step, mm: Mm, vmas: list[Vma]) -> list[Vma]:
+    """Untrack and clear whole VMAs, ascending."""
+    stack, step.stack = step.stack, ("unmap_vmas", *step.stack)
+    done = [unmap_single_vma(step, mm, vma, vma.start, vma.end, region=True) for vma in vmas]
+    step.stack = stack
+    return done
+
+
+def remove_vmas(step: Step, vmas: list[Vma]) -> None:
+    """The VMA objects die, ascending: close, then the tracking lets go."""
+    for vma in vmas:
+        if ops := step.ops(vma.file):
+            ops.close(step, vma)
+        step.tracking.free(step, vma)
+
+
+def can_modify_vma(step: Step, vma: Vma) -> bool:
+    """Is the VMA not sealed?"""
+    if vma.flags & VM_SEALED:
+        step.note("can_modify_vma", "a VMA in the range is sealed: -EPERM")
+    return not vma.flags & VM_SEALED
+
+
+def gather(step: Step, mm: Mm, start: int, end: int) -> tuple[int, list[Vma]]:
+    """Split at both ends of `[start, end)`: (error, the VMAs inside)."""
+    hit = mm.overlapping(start, end)
+    if not hit:
+        return 0, []
+    for vma in hit:
+        low, high = max(start, vma.start), min(end, vma.end)
+        if error := step.tracking.may_unmap(step, mm, vma, low, high):
+            return error, []
+    first = hit[0]
+    if first.start < start:
+        if end < first.end and map_count_reached(step, mm):
+            step.note("do_munmap", "a hole makes one VMA more than vm.max_map_count: -ENOMEM")
+            return -errno.ENOMEM, []
+        if not can_modify_vma(step, first):
+            return -errno.EPERM, []
+        new_below = step.quirks.munmap_new_below
+        if error := __split_vma(step, mm, first, start, new_below=new_below):
+            return error, []
+    # A cut made before a sealed VMA was met is not undone.
+    if not all(can_modify_vma(step, vma) for vma in mm.overlapping(start, end)):
+        return -errno.EPERM, []
+    last = mm.find(end)
+    if last is not None and last.start < end:
+        new_below = not step.quirks.munmap_new_below
+        if error := __split_vma(step, mm, last, end, new_below=new_below):
+            return error, []
+    return 0, mm.overlapping(start, end)
+
+
+def detach(step: Step, mm: Mm, vmas: list[Vma]) -> list[Vma]:
+    """Untrack, clear and take the VMAs out of the tree; their objects still live."""
+    gone = unmap_vmas(step, mm, vmas)
+    for vma in gone:
+        mm.remove(vma)
+    if gone:
+        free_pgtables(mm, gone[0].start, gone[-1].end)
+    return gone
+
+
+def do_munmap(step: Step, mm: Mm, start: int, end: int) -> int:
+    """Unmap `[start, end)`; 0 or a negative errno."""
+    error, vmas = gather(step, mm, start, end)
+    if error:
+        return error
+    remove_vmas(step, detach(step, mm, vmas))
+    return 0
+
+
+def munmap(step: Step, mm: Mm, start: int, pages: int) -> int:
+    """The system call."""
+    if pages <= 0:
+        return -errno.EINVAL
+    step.mmap_lock = Lock.WRITE
+    return do_munmap(step, mm, start, start + pages)
+
+
+def exit_mmap(step: Step, mm: Mm) -> None:
+    """The address space dies: untrack and clear all VMAs, then free their objects."""
+    stack, step.stack = step.stack, ("exit_mmap", *step.stack)
+    step.mmap_lock = Lock.WRITE
+    gone = unmap_vmas(step, mm, list(mm.vmas))
+    mm.vmas, mm.tables = (), frozenset()
+    remove_vmas(step, gone)
+    step.stack = stack
