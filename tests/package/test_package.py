@@ -31,7 +31,7 @@ NEEDED = (
     "pfntrack/report/schemas/run.schema.json",
     "pfntrack/report/schemas/triage.schema.json",
     "pfntrack/report/schemas/audit.schema.json",
-    "pfntrack/lab/guest/agent.c",
+    "pfntrack/lab/agent/agent.c",
     "pfntrack/lab/module/pfnlab.c",
     "pfntrack/lab/module/Makefile",
     "pfntrack/lab/module/COPYING",

@@ -1,14 +1,12 @@
 """Real kernels: packages, guests, observation and comparison.
 
-Dependencies inside the package point one way::
+Rooms, in the order of dependence and of reading::
 
-    regions <- events, calls, state           text of the guest -> neutral form
-    machine <- qemu <- guest                  a guest that runs and answers
-    regions, machine <- ops                   operations -> commands for the agent
-    guest, ops, events, calls, state <- recorder <- traces
-    apt <- kernels;  boot, guest <- build     a kernel's name -> what it is booted from
-    kernels, build, recorder, traces, compare <- record
+    guests  <- observe            a machine that runs; what it shows in neutral form
+    images                        a kernel's name -> what it is booted from
+    play    <- random             programs played, recorded and compared; random search
 
-``guest/`` holds the C source of the agent, ``module/`` that of the driver
-module (under its own license).
+``agent/`` holds the C source of the guest's agent, ``module/`` that of the driver
+module (under its own license). Nothing here decides what a kernel should do: that is
+the model's, and a difference is only reported.
 """

@@ -15,7 +15,7 @@ from pfntrack.lab.images.boot import build_agent, initramfs, load_order, module_
 from pfntrack.lab.images.kernels import TOOLCHAIN_SUITE, Kernel, headers_of
 
 _HERE = Path(__file__).parents[1]
-GUEST_SOURCES = _HERE / "guest"
+GUEST_SOURCES = _HERE / "agent"
 MODULE_SOURCES = _HERE / "module"
 MODULE = "pfnlab"
 _BASE_MODULES = ("virtio_pci",)
