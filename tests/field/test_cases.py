@@ -97,7 +97,8 @@ def test_negative_controls_are_quiet(name: str) -> None:
     """Healthy and unrelated logs raise nothing that anybody has to act on."""
     result = triage_text(_text(name))
     assert result.quiet
-    assert as_text(result).count("\n") <= 2
+    assert as_text(result).count("\n") <= 7
+    assert result.verdict in ("healthy", "not ours")
 
 
 def test_unrelated_text_has_no_findings() -> None:

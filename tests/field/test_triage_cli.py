@@ -29,10 +29,29 @@ def test_findings_exit_1(capsys: pytest.CaptureFixture[str]) -> None:
     assert "STALE_OR_LIVE_GPU_RESERVATION" in capsys.readouterr().out
 
 
-def test_negative_control_exits_0(capsys: pytest.CaptureFixture[str]) -> None:
-    """Nothing to act on means exit code 0."""
-    assert _run(triage, str(LOGS / "boot-healthy.txt"), str(LOGS / "strict-devmem.txt")) == 0
+def test_negative_controls_exit_0_and_4(capsys: pytest.CaptureFixture[str]) -> None:
+    """Healthy means 0, another subject 4; beside a healthy log the other subject is no news."""
+    healthy, strict = str(LOGS / "boot-healthy.txt"), str(LOGS / "strict-devmem.txt")
+    assert _run(triage, healthy) == 0
+    assert _run(triage, strict) == 4
+    assert _run(triage, healthy, strict) == 0
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("usb 1-1: new device\n", 4),
+        ("my driver: ioremap went wrong somehow\n", 3),
+        ("x86/PAT: Configuration [0-7]: WB  WC  UC- UC  WB  WP  UC- WT\n", 0),
+        ("x86/PAT: a:1 freeing invalid memtype [mem 0x00001000-0x00001fff]\n", 1),
+    ],
+)
+def test_exit_codes(tmp_path: Path, text: str, code: int) -> None:
+    """Healthy, findings, not recognised and not ours are told apart."""
+    path = tmp_path / "log"
+    path.write_text(text)
+    assert _run(triage, str(path)) == code
 
 
 def test_json_of_one_and_of_two(capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,8 +22,16 @@ Read kernel logs (dmesg, journal, syslog, serial console, mail quotes, bug-repor
 pastes; "-" is standard input) and say what happened to the memory types, which
 kernel rule explains it, which kernels are affected, what to do and what not to do.
 
-exit codes: 0 nothing found, 1 findings, 2 usage or input error
+The first sentence of a report is the answer. Packed logs (gzip, bzip2, xz, zstd) are
+unpacked; empty or binary input is an error.
+
+exit codes: 0 memory types are healthy, 1 findings, 2 usage or input error (unreadable,
+empty, binary), 3 words of this subject but no message that is known, 4 not about memory
+types. Of several inputs: 1 before 3 before 0 before 4
 """
+
+
+_EXIT = (("findings", 1), ("not recognised", 3), ("healthy", 0), ("not ours", 4))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -74,7 +82,8 @@ def run(args: argparse.Namespace) -> int:
     else:
         render = as_mail if args.mail else as_text
         print("\n".join(render(result) for result in results), end="")
-    return 0 if all(result.quiet for result in results) else 1
+    verdicts = {result.verdict for result in results}
+    return next(code for verdict, code in _EXIT if verdict in verdicts)
 
 
 def _names(args: argparse.Namespace) -> list[str]:

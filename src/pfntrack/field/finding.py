@@ -33,10 +33,13 @@ class Finding:
     missing: tuple[str, ...] = ()
     affected: bool | None = None
     alternatives: tuple[str, ...] = ()
+    answer: str = ""
+    variant: Code | None = None
 
     @property
     def entry(self) -> Code:
-        return CODES[self.code]
+        """What the catalogue says about the code, or the more special text of this case."""
+        return self.variant if self.variant is not None else CODES[self.code]
 
     @property
     def level(self) -> str:
@@ -66,7 +69,8 @@ def merge(findings: list[Finding]) -> list[Finding]:
     for finding in findings:
         lead = finding.facts[0]
         comm = lead.text_of("comm") if lead.kind in ("conflict", "reserve_failed") else ""
-        groups.setdefault((finding.code, comm), []).append(finding)
+        title = finding.variant.title if finding.variant is not None else ""
+        groups.setdefault((finding.code, comm + title), []).append(finding)
     return [group[0] if len(group) == 1 else unite(group) for group in groups.values()]
 
 

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from pfntrack import __version__
+from pfntrack.field.answers import answer, warnings
 from pfntrack.field.catalogue.codes import Citation
 from pfntrack.field.finding import Finding
+from pfntrack.field.read.collect import Log
 from pfntrack.field.read.facts import Fact
 from pfntrack.field.read.replay import Replay
 from pfntrack.field.triage import Result
@@ -35,12 +37,14 @@ def as_json(result: Result) -> Json:
         else {"release": str(release), "text": release.text, "vendor": release.vendor},
         "context": list(result.context.sources),
         "diagnosis": result.diagnosis,
-        "findings": [_finding(made) for made in result.findings],
+        "verdict": result.verdict,
+        "near": [{"number": number, "text": text} for number, text in result.near],
+        "findings": [_finding(made, result.log) for made in result.findings],
         "replay": None if result.replay is None else _replay(result.replay),
     }
 
 
-def _finding(made: Finding) -> Json:
+def _finding(made: Finding, log: Log) -> Json:
     entry = made.entry
     facts = [
         *(_fact(fact, "cause") for fact in made.facts[:MAX_FACTS]),
@@ -49,6 +53,7 @@ def _finding(made: Finding) -> Json:
     lines = sorted({(f.line, f.text) for f in (*made.facts, *made.followups)})[:MAX_LINES]
     return {
         "code": made.code,
+        "answer": answer(made),
         "title": entry.title,
         "severity": made.level,
         "harm": made.impact,
@@ -67,7 +72,7 @@ def _finding(made: Finding) -> Json:
         "kernel_affected": made.affected,
         "fixed_by": [_citation(c) for c in entry.fixed_by],
         "do": list(entry.do),
-        "dont": list(entry.dont),
+        "dont": list(warnings(made, log)),
         "followups_expected": list(entry.followups),
         "missing": list(made.missing),
         "commands": list(entry.commands) if made.missing or made.confidence != "high" else [],

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import textwrap
 
+from pfntrack.field.answers import answer, warnings
+from pfntrack.field.catalogue.base import DMESG
 from pfntrack.field.catalogue.codes import LIST, UNAME
 from pfntrack.field.finding import Finding
+from pfntrack.field.read.collect import Log
 from pfntrack.field.read.facts import Fact, hex_range, human_size
 from pfntrack.field.read.replay import Replay
 from pfntrack.field.triage import Result
@@ -19,25 +22,57 @@ _SHOWN_LINES = 6
 
 
 def as_text(result: Result, width: int = TEXT_WIDTH) -> str:
-    """The report for a terminal or a pager."""
+    """The report for a terminal or a pager; its first sentence is the answer."""
     if not result.findings:
-        return "Nothing about memory types (PAT) was found.\n"
+        return "\n".join(_nothing(result, width)) + "\n"
     if result.quiet:
-        made = result.findings[0]
-        text = f"{made.code}: {made.entry.title.lower()}; {made.basis[0]}."
-        return "\n".join(_wrap(text, width)) + "\n"
+        return "\n".join(_quiet(result, width)) + "\n"
     out: list[str] = []
-    out.append(_headline(result))
     for number, made in enumerate(result.findings, 1):
-        out += ["", *_finding(made, number, width)]
+        if made.level == "none":
+            continue
+        out += [*_finding(made, result.log, number, width), ""]
     if result.replay is not None:
-        out += ["", *_replay(result.replay, width)]
+        out += [*_replay(result.replay, width), ""]
     if result.log.dropped:
         out += [
-            "",
             f"{result.log.dropped} further distinct facts were not kept (input too varied).",
+            "",
         ]
-    return "\n".join(out) + "\n"
+    return "\n".join([*out, _headline(result)]) + "\n"
+
+
+def _quiet(result: Result, width: int) -> list[str]:
+    """What is harmless or not about memory types: the sentence, the line, the cure."""
+    out: list[str] = []
+    for made in result.findings[:3]:
+        out += _wrap(f"{answer(made)} [{made.code}]", width)
+        if made.code == "HEALTHY":
+            continue
+        out += _log_lines(made, limit=2, indent="  ")
+        out += [line for text in made.entry.do for line in _wrap(f"  Do: {text}", width, indent=6)]
+    return out
+
+
+def _nothing(result: Result, width: int) -> list[str]:
+    """No finding: the lines that come near the subject, or what was read and looked for."""
+    near = result.near
+    if near:
+        out = _wrap("No message that I know, but these lines are near my subject:", width)
+        out += [f"  {number}: {text}" for number, text in near[:_SHOWN_LINES]]
+        if len(near) > _SHOWN_LINES:
+            out.append(f"  ... and {len(near) - _SHOWN_LINES} more")
+        out += _wrap(
+            "This would decide it: the whole kernel log at info level, the release and the memtype "
+            "list:",
+            width,
+        )
+        return [*out, f"  {DMESG}", f"  {UNAME}", f"  {LIST}"]
+    return _wrap(
+        f"Not my subject: {result.log.lines} lines were read, and none speaks of memory types "
+        "(PAT, MTRRs), ioremap, BARs or raw pfn mappings.",
+        width,
+    )
 
 
 def as_mail(result: Result) -> str:
@@ -50,6 +85,7 @@ def as_mail(result: Result) -> str:
     task = lead.text_of("comm")
     subject = f"x86/PAT: {made.entry.title}" + (f" ({task})" if task else "")
     out = [f"Subject: {textwrap.shorten(subject, MAIL_WIDTH - 9, placeholder=' ...')}", ""]
+    out += [*_wrap(answer(made), MAIL_WIDTH), ""]
     out += _wrap(made.entry.what, MAIL_WIDTH)
     out += ["", "Facts", "-----"]
     out.append(
@@ -92,18 +128,22 @@ def as_mail(result: Result) -> str:
 def _headline(result: Result) -> str:
     release = result.context.release or result.log.release
     kernel = f"kernel {release}" if release is not None else "kernel release unknown"
-    plural = "" if len(result.findings) == 1 else "s"
-    return f"{len(result.findings)} finding{plural} in {result.name}, {kernel}"
+    count = sum(made.level != "none" for made in result.findings)
+    plural = "" if count == 1 else "s"
+    return f"{count} finding{plural} in {result.name}, {kernel}"
 
 
-def _finding(made: Finding, number: int, width: int) -> list[str]:
+def _finding(made: Finding, log: Log, number: int, width: int) -> list[str]:
     entry = made.entry
-    out = [f"{number}. {made.code}: {entry.title}"]
+    out = _wrap(f"{number}. {answer(made)}", width, indent=3)
+    out.append(f"   {made.code}: {entry.title}")
     out.append(f"   severity {made.level} ({made.impact}), confidence {made.confidence}")
     out += _section("What happened", [entry.what], width)
     out += _section("Rests on", [*made.basis, *made.notes], width)
     out.append("   Log:")
     out += _log_lines(made, limit=_SHOWN_LINES, indent="     ")
+    out += _section("Do", entry.do, width)
+    out += _section("Do not", warnings(made, log), width)
     out += _section("Kernel rule", [entry.rule], width)
     if made.candidates:
         out += _section(
@@ -113,12 +153,13 @@ def _finding(made: Finding, number: int, width: int) -> list[str]:
         out += _section("Owners seen", made.owners[:6], width)
     if entry.window is not None:
         out += _section("Affected kernels", [f"{entry.window}. {_verdict(made)}"], width)
-    if entry.fixed_by:
-        out += _section("Fixed by", [f"{c.ref} {c.title}" for c in entry.fixed_by], width)
-    out += _section("Do", entry.do, width)
-    out += _section("Do not", entry.dont, width)
+    if entry.fixed_by and made.affected is not False:
+        fixes = [f"{c.ref} {c.title}" for c in entry.fixed_by]
+        if made.code == "STALE_OR_LIVE_GPU_RESERVATION":
+            fixes.append("(that is for stale reservations; a bound driver's are not an error)")
+        out += _section("Fixed by", fixes, width)
     if made.alternatives:
-        out += _section("If the kernel release says otherwise", made.alternatives, width)
+        out += _section("It may also be", made.alternatives, width)
     if made.missing:
         asked = entry.commands
         if made.missing == ("the kernel release",):

@@ -11,8 +11,8 @@ from pfntrack.field.read.collect import Log, collect
 from pfntrack.field.read.context import Context
 from pfntrack.field.read.lines import MAX_LINE, decode
 from pfntrack.field.read.prefilter import Readable, interesting
+from pfntrack.field.read.reading import Text
 from pfntrack.field.read.replay import Replay
-from pfntrack.field.reading import Text
 from pfntrack.field.rules import diagnose
 
 # A paste is read whole, so that prose around the lines counts; a log goes through the sieve.
@@ -28,6 +28,17 @@ class Result:
     findings: tuple[Finding, ...]
     replay: Replay | None
     name: str = "-"
+
+    near: tuple[tuple[int, str], ...] = ()
+
+    @property
+    def verdict(self) -> str:
+        """One of: findings, healthy, not ours, not recognised (words of the area, no message)."""
+        if not self.quiet:
+            return "findings"
+        if any(made.code in ("HEALTHY", "MTRR_STATE") for made in self.findings):
+            return "healthy"
+        return "not recognised" if self.near and not self.findings else "not ours"
 
     @property
     def diagnosis(self) -> str | None:
@@ -69,7 +80,7 @@ def triage_lines(
     log = collect(lines)
     known = context or Context()
     findings, played = diagnose(log, known)
-    return Result(log, known, findings, played, name)
+    return Result(log, known, findings, played, name, () if findings else log.near)
 
 
 def _numbered(data: bytes) -> Iterator[tuple[int, str]]:

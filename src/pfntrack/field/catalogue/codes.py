@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from pfntrack.field.catalogue.base import LIST, UNAME, Citation, Code
 from pfntrack.field.catalogue.kernel import KERNEL
+from pfntrack.field.catalogue.near import NEAR_CODES
 from pfntrack.field.catalogue.refused import REFUSED
 from pfntrack.field.catalogue.state import STATE
 
 __all__ = ["CODES", "LIST", "UNAME", "Citation", "Code"]
 
-CODES: dict[str, Code] = {code.code: code for code in (*REFUSED, *KERNEL, *STATE)}
+CODES: dict[str, Code] = {code.code: code for code in (*REFUSED, *KERNEL, *NEAR_CODES, *STATE)}

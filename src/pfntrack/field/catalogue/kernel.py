@@ -111,7 +111,7 @@ KERNEL: tuple[Code, ...] = (
     Code(
         "UNMAP_SHAPE_DIFFERS",
         "Releases in another shape than the mappings",
-        "Many releases miss because a program or driver unmaps device memory in pieces other than "
+        "Releases miss because a program or driver unmaps device memory in pieces other than "
         "it was mapped, or releases ranges that were never reserved.",
         NO_OWNER,
         "info",
@@ -195,8 +195,9 @@ KERNEL: tuple[Code, ...] = (
     Code(
         "UNTRACK_COW_FIRST_PAGE",
         "First page of a private mapping was copied",
-        "The first page of a private, writable mapping of device memory had been copied on write "
-        "(and possibly swapped out), so the entry read at exit was not the device page.",
+        "The entry read at exit was not the device page: most likely the first page of a private, "
+        "writable mapping had been copied on write (and possibly swapped out). A mapping that was "
+        "emptied earlier leaves the same trace.",
         PFN_FROM_PTE,
         "warning",
         "leak",
@@ -222,8 +223,8 @@ KERNEL: tuple[Code, ...] = (
     Code(
         "UNTRACK_FAILED_FORK",
         "Failed fork tore down a mapping it had not tracked",
-        "fork() failed half-way and the cleanup released the child's copy of a mapping that was "
-        "never reserved or never filled.",
+        "fork() failed half-way, and its clean-up released the child's copy of a mapping, which "
+        "had never been reserved or never filled.",
         PFN_FROM_PTE + " Up to 6.15 fork also reserved once more for the child, with a strict "
         "comparison of types.",
         "warning",

@@ -198,8 +198,8 @@ REFUSED: tuple[Code, ...] = (
     Code(
         "CONFLICT_UNDERSPECIFIED",
         "A conflict, but not enough facts",
-        "The kernel refused a mapping because of memory types, but addresses or the task are "
-        "missing from what was sent, so the two reservations cannot be named.",
+        "The kernel refused a mapping because of memory types; what was sent does not tell which "
+        "two reservations differ and who holds them.",
         TWO_ENTRIES,
         "warning",
         "mapping-refused",
@@ -223,10 +223,10 @@ REFUSED: tuple[Code, ...] = (
             "a name below the BAR, does a process map it (/proc/*/maps)? Run again with --lspci, "
             "--iomem, --maps or --snapshot.",
             "If live: stop what uses the card on the host and unbind its driver before the VM "
-            "starts; better, bind the card to vfio-pci at boot.",
+            "starts; better, bind the card to vfio-pci at boot. No kernel update changes that.",
             "If stale: kernels 5.14 to 6.10 lose releases when amdgpu with SVM or another device "
-            "memory user raised the direct-map limit; use 6.11 or later (6.10.10, 6.1.110). Until "
-            "then a reboot clears them.",
+            "memory user raised the direct-map limit; use 6.11 or later (6.10.10, 6.6.51, "
+            "6.1.110). Until then a reboot clears them.",
         ),
         (
             NEVER_FREE,
@@ -236,7 +236,7 @@ REFUSED: tuple[Code, ...] = (
             "nothing for this.",
         ),
         (LIST, LSPCI),
-        Window("5.14", "6.11", (("6.10", "6.10.10"), ("6.1", "6.1.110"))),
+        Window("5.14", "6.11", (("6.10", "6.10.10"), ("6.6", "6.6.51"), ("6.1", "6.1.110"))),
         (
             C(
                 "ea72ce5da228",

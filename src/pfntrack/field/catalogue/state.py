@@ -19,19 +19,20 @@ STATE: tuple[Code, ...] = (
     Code(
         "CHECK_WC_OF_BAR",
         "Is the BAR write-combining?",
-        "The question is which type a BAR really has. The memtype list answers it if its ranges "
-        "are read half-open: the end of a list row is exclusive although it looks inclusive.",
+        "The memtype list tells the type of a BAR if its ranges are read half-open: the end of a "
+        "row is exclusive although it looks inclusive.",
         "A row [S-E) covers addresses below E only; a row that ends at the BAR belongs to its "
         "neighbour. Downgrades to an existing type are silent.",
         "info",
         "question",
         (
-            "Look for rows that start inside the BAR, not for rows that contain its address as "
-            "text; check while the application has the device open.",
+            "Look again while the application has the device open and has touched the BAR. From "
+            "6.10 vfio inserts pages at fault and makes no row: `pfntrack audit --live --bar BDF` "
+            "reads the page tables instead.",
             "For DPDK: igb_uio with wc_activate=1, or a vfio-pci that maps prefetchable BARs "
             "write-combining.",
         ),
-        (NEVER_NOPAT,),
+        (),
         (LIST, LSPCI),
         None,
         (),

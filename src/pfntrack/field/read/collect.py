@@ -13,11 +13,12 @@ from pfntrack.field.read.facts import Fact
 from pfntrack.field.read.kernelrelease import KernelRelease, parse_release, release_in_line
 from pfntrack.field.read.lines import Line, split_records
 from pfntrack.field.read.parse import parse_line, parse_partial
-from pfntrack.field.unwrap import cut_short, unwrapped
+from pfntrack.field.read.unwrap import cut_short, unwrapped
 
 # A log that repeats a few messages for hours stays small; one made to differ is cut off.
 MAX_FACTS = 5_000
 MAX_EVENTS = 20_000
+MAX_NEAR, MAX_SHOWN = 40, 240
 _REPLAYED = ("debug_added", "debug_overlap", "debug_free", "free_invalid", "conflict")
 _BARE_RELEASE = re.compile(r"uname -r\s*$")
 
@@ -33,6 +34,8 @@ class Log:
     lines: int
     dropped: int = 0
     replay_cut: bool = False
+    near: tuple[tuple[int, str], ...] = ()
+    boots: tuple[int, ...] = ()
     _by_kind: dict[str, list[Fact]] = attrs.field(init=False, repr=False)
 
     @_by_kind.default
@@ -64,6 +67,13 @@ class _Collector:
         self.lines = 0
         self.dropped = 0
         self.expect_release = False
+        self.near: dict[str, int] = {}
+        self.boots: list[int] = []
+
+    def look(self, line: Line) -> None:
+        """Remember lines with words of this area, in case nothing else is found."""
+        if len(self.near) < MAX_NEAR and evidence.of_this_area(line):
+            self.near.setdefault(line.text.strip(), line.number)
 
     def add(self, fact: Fact) -> None:
         known = self.facts.get(fact.key)
@@ -96,6 +106,8 @@ class _Collector:
             return
         # A boot banner is the strongest statement, and the last boot is the one in question.
         rank = 2 if "Linux version" in line.body else 1
+        if rank == 2:
+            self.boots.append(line.number)
         if self.release is None or rank > self.release[0] or rank == 2:
             self.release = (rank, found)
 
@@ -145,6 +157,7 @@ def collect(numbered: Iterable[tuple[int, str]]) -> Log:
         fact = _message(line)
         if fact is not None:
             state.add(fact)
+        state.look(line)
         state.surroundings(line)
     state.end_trace()
     return Log(
@@ -155,6 +168,8 @@ def collect(numbered: Iterable[tuple[int, str]]) -> Log:
         state.lines,
         state.dropped,
         len(state.events) >= MAX_EVENTS,
+        tuple((number, text[:MAX_SHOWN]) for text, number in state.near.items()),
+        tuple(state.boots),
     )
 
 

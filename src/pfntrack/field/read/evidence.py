@@ -62,6 +62,9 @@ CIRCUMSTANCES: tuple[_Sign, ...] = (
     ),
     _sign("nopat_option", "nopat", r"[Cc]ommand line: .*\bnopat\b"),
     _sign("mremap", "mremap", r"\bmremap\b"),
+    _sign(
+        "iounmap_frames", "iounmap|unmap_iomem", r"\b(?:iounmap|acpi_os_unmap_(?:iomem|memory))\+0x"
+    ),
     _sign("shrink", "shrink", r"\bshr(?:ink|unk|inking)\b"),
     _sign(
         "split",
@@ -85,6 +88,7 @@ CIRCUMSTANCES: tuple[_Sign, ...] = (
         r"CONFIG_(?:IO_)?STRICT_DEVMEM"
         r"|io_strict|iomem=(?:strict|relaxed)",
     ),
+    _sign("sysfs_resource", "/resource", r"/resource\d(?:_wc)?\b"),
     _sign("stolen_size", "Stolen memory", r"Stolen memory base 0x[0-9a-f]{1,16}, size \d{6,12}KiB"),
     _sign(
         "advice_nopat",
@@ -139,8 +143,14 @@ _DRIVER_RANGE = re.compile(
     r"^(\w{2,24}): ?.{0,60}?\baddr\w{0,6}[=: ]{1,3}(0x[0-9a-f]{1,16}),? size[=: "
     r"]{1,3}(0x[0-9a-f]{1,12}|\d{1,14})"
 )
+# strace and pcimem show the arguments: an impossible one explains EINVAL by itself.
+_MMAP_CALL = re.compile(
+    r"\bmmap(?:64|2)?\((?:NULL|0x?[0-9a-f]*|\(nil\)), (0x[0-9a-f]{1,16}|\d{1,20}), [^,]{1,60}, "
+    r"[^,]{1,80}, -?\d{1,6}(?:<[^>]{0,120}>)?, (0x[0-9a-f]{1,16}|\d{1,20})\)"
+)
+_PCIMEM = re.compile(r"Error at line \d{1,5}, file \S{1,40} \((\d{1,3})\) \[")
 _MMAP_ERROR = re.compile(
-    r"\bmmap\w{0,4}\b.{0,160}?(?:\b(EINVAL|EAGAIN|EPERM|EBUSY)\b|(Invalid argument)"
+    r"\b[Mm]map\w{0,4}\b.{0,160}?(?:\b(EINVAL|EAGAIN|EPERM|EBUSY)\b|((?i:invalid argument))"
     r"|(Resource temporarily unavailable)|(Operation not permitted))"
 )
 _ERRNO_WORDS = ("", "EINVAL", "EAGAIN", "EPERM")
@@ -158,6 +168,24 @@ _DMESG_BAR_2 = re.compile(
 )
 _ASKED = re.compile(r"pat_memtype_list.{0,40}\bgrep\s+(?:-\w+\s+)?['\"]?(?:0x)?([0-9a-f]{5,16})\b")
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+_AREA = re.compile(
+    r"\b(?:ioremap|iounmap|memremap|io_?remap_pfn|remap_pfn_range|memtype|memory types?|x86/PAT"
+    r"|MTRRs?|mtrr|pfn_?map|PFNMAP|VM_PAT|write-?combin\w+|uncached-minus|pat_memtype_list|untrack_pfn"
+    r"|track_pfn|resource\d(?:_wc)?|dma_mmap_\w+|set_memory_\w+|/dev/mem|STRICT_DEVMEM|vm_insert\w*"
+    r"|vmf_insert\w*|follow_pte|follow_pfn\w*|Page Attribute|nopat)\b|\bBARs? \d"
+    r"|\bBAR\b.{0,40}\bmap"
+    r"|\bm?map\w{0,6}\b.{0,60}\bBAR|\bPAT\b.{0,30}(?:able|MSR|memory|type|kernel|guest)"
+)
+# The usual lines of every boot say nothing by themselves.
+_ORDINARY = re.compile(r"BAR \d.{0,30}(?:assigned|\[mem)|\.config|CONFIG_|BIOS-e820|apparmor=")
+
+
+def of_this_area(line: Line) -> bool:
+    """Whether the line has a word of the subject, though no message is known in it."""
+    body = line.body
+    return bool(_AREA.search(body)) and not _ORDINARY.search(body)
 
 
 def circumstances(line: Line) -> list[str]:
@@ -206,13 +234,20 @@ def driver_error(line: Line, ranges: dict[str, tuple[int, int]]) -> Fact | None:
 def mmap_error(line: Line) -> Fact | None:
     """A user-space report that mmap() failed, with the error it names."""
     body = line.body
-    if "mmap" not in body:
+    if "Error at line" in body and _PCIMEM.search(body):
+        return Fact("user_error", line.number, line.text.strip(), {"errno": "EINVAL"})
+    if "map" not in body:
         return None
     match = _MMAP_ERROR.search(body)
     if not match:
         return None
     error = next((match.group(1) or _ERRNO_WORDS[at - 1]) for at in range(1, 5) if match.group(at))
     values: dict[str, Value] = {"errno": error}
+    call = _MMAP_CALL.search(body)
+    if call is not None:
+        length, offset = (int(g, 16 if g.startswith("0x") else 10) for g in call.groups())
+        if length == 0 or offset % 4096:
+            values["bad_argument"] = "length zero" if length == 0 else "offset inside a page"
     return Fact("user_error", line.number, line.text.strip(), values, time=line.time)
 
 

@@ -14,6 +14,7 @@ import attrs
 
 from pfntrack.field.read.facts import Fact, Value, cache_mode_name
 from pfntrack.field.read.lines import Line
+from pfntrack.field.read.parse_near import NEAR
 
 _TYPE = (
     r"(write-back|write-combining|uncached-minus|uncached(?!-)|write-through|write-protected"
@@ -154,7 +155,7 @@ def _format(
 
 
 _S = r"\s{1,12}"
-FORMATS: tuple[_Format, ...] = (
+_OWN: tuple[_Format, ...] = (
     _format(
         "conflict",
         "conflicting",
@@ -193,6 +194,12 @@ FORMATS: tuple[_Format, ...] = (
         "ioremap_reserve_failed",
         "ioremap",
         r"ioremap (?:memtype_reserve|reserve_memtype) failed (-?\d{1,4})",
+        _errno,
+    ),
+    _format(
+        "ioremap_reserve_failed",
+        "reserve_memtype returned",
+        r"reserve_memtype returned (-?\d{1,4})",
         _errno,
     ),
     _format(
@@ -263,7 +270,8 @@ FORMATS: tuple[_Format, ...] = (
     _format(
         "pat_disabled",
         "PAT ",
-        r"(PAT (?:support disabled[^\n]{0,80}|not supported by (?:the )?CPU\.?|MSR is 0, "
+        r"(PAT (?:support disabled[^\n]{0,80}|disabled\. Not yet verified on this CPU type\.?"
+        r"|not supported by (?:the )?CPU\.?|MSR is 0, "
         r"disabled\.?"
         r"|read returns always zero, disabled\.?))",
         _group("reason"),
@@ -309,12 +317,10 @@ FORMATS: tuple[_Format, ...] = (
         r"kernel BUG at (arch/x86/mm/pat\S{0,40}?):(\d{1,5})",
         lambda m: ({"file": m.group(1), "line": int(m.group(2))}, None),
     ),
-    _format(
-        "ioremap_on_ram",
-        "ioremap on RAM",
-        rf"ioremap on RAM at {_HEX} - {_HEX}",
-        lambda m: ({}, _range(m.group(1), m.group(2), True)),
-    ),
+)
+FORMATS: tuple[_Format, ...] = (
+    *_OWN,
+    *(_Format(near.kind, near.words, near.pattern, near.build) for near in NEAR),
 )
 # The same messages with the numbers cut away or blanked out by whoever pasted them.
 _PARTIAL: tuple[tuple[str, re.Pattern[str], bool], ...] = (

@@ -7,13 +7,23 @@ from collections import Counter
 
 import attrs
 
+from pfntrack.field.catalogue import near as texts
 from pfntrack.field.catalogue.codes import CODES
 from pfntrack.field.finding import CONFIDENCES, SEVERITIES, Finding, merge, unite
 from pfntrack.field.read.collect import Log
 from pfntrack.field.read.context import Context
 from pfntrack.field.read.facts import Fact
 from pfntrack.field.read.replay import Replay, replay
-from pfntrack.field.rules import conflict, mapping, release, silent, state, warning
+from pfntrack.field.rules import (
+    conflict,
+    mapping,
+    near,
+    release,
+    silent,
+    stack,
+    state,
+    warning,
+)
 from pfntrack.field.rules.base import Case, Rule, always, finding
 
 # Causes that explain others come before what they explain, at equal severity.
@@ -24,6 +34,8 @@ _ROOT = (
     "KERNEL_BUG_SANITIZE_PHYS",
     "SET_MEMORY_ON_TRACKED_PMEM",
 )
+# Said only when nothing else is to be said at the same level.
+_LAST = ("MTRR_STATE", "MTRR_CPUS_DIFFER", "MTRR_REQUEST_REFUSED", "UNCLASSIFIED_TRACE")
 _FOLLOW_REACH = 400
 
 
@@ -47,16 +59,24 @@ def diagnose(log: Log, context: Context | None = None) -> tuple[tuple[Finding, .
     causes = _pmem_story(causes, case)
     causes += silent.downgrades(case)
     causes += _orphan_errors(case, causes)
+    causes += stack.traces(case, used)
+    around = near.neighbours(case, {id(f) for made in causes for f in made.facts})
     explained = any(f.level in ("warning", "error") for f in causes)
-    causes += silent.silent_failures(case, explained)
+    decided = any(f.code == "NOT_PAT" and f.variant is not texts.HUGE for f in around)
+    causes += silent.silent_failures(case, explained or decided)
+    causes += near.monitors(case, explained or decided)
     if not causes:
         causes += silent.wc_question(case)
-    found = merge([*causes, *state.pat_state(case), *mtrr_found])
+    stated = state.pat_state(case)
+    if any(f.code.startswith("PAT_OFF") for f in stated):
+        around = [f for f in around if f.code != "PAT_OFF"]
+    found = merge([*causes, *stated, *mtrr_found, *around, *stack.io_reserve(case, used)])
+    found += merge(silent.look_alikes(case, used))
     found = sorted(found, key=_rank)
     found = _attach_followups(found, case, used)
     found = _constructed(found, case)
-    if not found:
-        found = silent.look_alikes(case, used) or silent.healthy(case)
+    if all(f.level == "none" for f in found):
+        found += silent.healthy(case)
     return tuple(found), played
 
 
@@ -73,7 +93,7 @@ def _rank(made: Finding) -> tuple[int, int, int, int, int]:
     first = min((fact.line for fact in made.facts), default=0)
     return (
         -SEVERITIES.index(made.level),
-        0 if made.code in _ROOT else 1,
+        0 if made.code in _ROOT else 2 if made.code in _LAST else 1,
         -CONFIDENCES.index(made.confidence),
         first,
         _ORDER[made.code],

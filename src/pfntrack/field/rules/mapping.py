@@ -129,8 +129,6 @@ def ram(case: Case) -> list[Finding]:
                 harm="regression",
                 notes=(*made.notes, "a GPU hang follows, so here the override is not harmless"),
             )
-        elif wanted != "uncached-minus":
-            made = attrs.evolve(made, severity="warning", harm="possible-corruption")
         if got != "write-back" and got:
             note = f"the pages were set to {got} by their owner; ask for that type"
             made = attrs.evolve(made, notes=(*made.notes, note))
@@ -192,24 +190,26 @@ def impossible(case: Case) -> tuple[list[Finding], set[int]]:
         )
         if not mine:
             continue
-        used.update(id(w) for w in mine)
         if ranges.is_no_bar(*sanity.span) or ranges.is_wrapped(*sanity.span):
             rule = Rule("RANGE_BOGUS", always, "high", "0 to all ones is an unassigned BAR")
-        else:
-            rule = Rule(
-                "RANGE_CROSSES_RESOURCE", always, "high", "the range spans several resources"
-            )
-        found.append(finding(rule, (sanity, *mine), case))
-        used.add(id(sanity))
-    for warning in warnings:
-        if warning.text_of("func") == "memtype_reserve_io" and id(warning) not in used:
-            used.add(id(warning))
+        elif _runs_over(sanity):
             rule = Rule(
                 "RANGE_CROSSES_RESOURCE",
                 always,
-                "low",
-                "the warning is given for ranges that span "
-                "several resources; the line with the range is missing",
+                "medium",
+                "the range begins inside the named resource and ends behind it",
             )
-            found.append(finding(rule, (warning,), case))
+        else:
+            continue
+        used.update(id(w) for w in mine)
+        found.append(finding(rule, (sanity, *mine), case))
+        used.add(id(sanity))
     return found, used
+
+
+def _runs_over(sanity: Fact) -> bool:
+    """Whether the request begins in the resource of the line and ends behind its end."""
+    start, end = sanity.number("inner_start"), sanity.number("inner_end")
+    if start is None or end is None:
+        return False
+    return start < sanity.span[0] < end < sanity.span[1]

@@ -48,6 +48,17 @@ def _replayed_wrong_owner(_: Fact, case: Case) -> bool:
     return case.replay is not None and case.replay.first_wrong is not None
 
 
+def _by_iounmap(fact: Fact, case: Case) -> bool:
+    """A trace beside the line shows a kernel mapping being released, not a user's."""
+    for trace in case.log.of("warning", "crash", "frames"):
+        names = (trace.text_of("func"), *trace.frames)
+        if abs(trace.line - fact.line) <= 15 and any(
+            "iounmap" in n or "unmap_iomem" in n for n in names
+        ):
+            return True
+    return case.log.has("iounmap_frames")
+
+
 RELEASE_RULES: tuple[Rule, ...] = (
     Rule(
         "KERNEL_BUG_SIGN_EXTENSION",
@@ -90,7 +101,20 @@ RELEASE_RULES: tuple[Rule, ...] = (
         "medium",
         "page 0 is released again and again: a driver frees pages that it never allocated",
     ),
-    Rule("UNMAP_SHAPE_DIFFERS", _elided, "medium", "the line stands for many and its range is cut"),
+    Rule("UNMAP_SHAPE_DIFFERS", _elided, "low", "the range is cut away"),
+    Rule(
+        "UNMAP_SHAPE_DIFFERS",
+        _by_iounmap,
+        "medium",
+        "the trace beside it shows iounmap(): a kernel mapping is released, so no user mapping "
+        "was split",
+    ),
+    Rule(
+        "UNMAP_SHAPE_DIFFERS",
+        _old_notation,
+        "low",
+        "a kernel before 3.5, from its notation: the releases of later kernels do not apply",
+    ),
     Rule(
         "KERNEL_BUG_MREMAP_SHRINK",
         lambda _, case: case.log.has("mremap") and case.log.has("shrink"),
@@ -115,7 +139,6 @@ RELEASE_RULES: tuple[Rule, ...] = (
         "medium",
         "this kernel releases whole mappings only, so a driver must be calling the release itself",
     ),
-    Rule("UNMAP_SHAPE_DIFFERS", _old_notation, "low", "a kernel before 3.5, from its notation"),
     Rule(
         "KERNEL_BUG_VMA_SPLIT",
         lambda _, case: _SPLIT_ERA.affects(case.release) is True,

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 import attrs
 
+from pfntrack.field.catalogue.near import BAD_LENGTH, INSIDE, SPANS, STRICT
 from pfntrack.field.finding import Finding
 from pfntrack.field.read.context import Entry
 from pfntrack.field.read.facts import Fact, Value, hex_range, human_size
 from pfntrack.field.read.kernelrelease import Window
 from pfntrack.field.read.ranges import overlap
 from pfntrack.field.rules.base import Case, Rule, always, finding
+from pfntrack.field.rules.stack import inside, sentence
 
 _SECOND_REMAP = Window("6.16", None)
 # Drivers known to remap one mapping several times, by the words their reports use.
@@ -56,33 +60,61 @@ def _user_error(errors: list[Fact], case: Case) -> Finding:
     lead = attrs.evolve(errors[0], values=values)
     facts = (lead, *errors[1:])
     verdict = _SECOND_REMAP.affects(case.release)
-    if case.log.has("strict_devmem") or "/dev/mem" in lead.text or "resource0" in lead.text:
+    if all(fact.text_of("bad_argument") for fact in errors):
+        rule = Rule("NOT_PAT", always, "high", "the arguments of the call are in the line")
+        answer = (
+            f"Not memory types: mmap() was called with {lead.text_of('bad_argument')}, which is "
+            "EINVAL by itself."
+        )
+        return attrs.evolve(finding(rule, facts, case), answer=answer, variant=BAD_LENGTH)
+    text = " ".join(fact.text for fact in errors)
+    if (
+        case.log.has("strict_devmem")
+        or case.log.has("sysfs_resource")
+        or re.search(r"/dev/mem|resource\d", text)
+    ):
         rule = Rule(
             "NOT_PAT",
             always,
             "medium",
-            "mapping /dev/mem or a sysfs resource that a driver claims is refused by strict devmem "
-            "before memory types are looked at",
+            "/dev/mem or a sysfs resource file is mapped, and no x86/PAT line is in the text",
         )
-    elif verdict is True:
-        known = "driver" in values
+        answer = (
+            "Most likely strict devmem: a bound driver claims the BAR, so mapping /dev/mem or its "
+            "sysfs resource file is refused; boot with iomem=relaxed or unbind the driver."
+        )
+        notes = (
+            "to be sure: no driver bound to the device (lspci -k) or no x86/PAT line in the whole "
+            "log at info level speaks against a conflict of memory types",
+        )
+        made = finding(rule, facts, case)
+        return attrs.evolve(made, answer=answer, variant=STRICT, notes=(*notes, *made.notes))
+    if verdict is True and "driver" in values:
         rule = Rule(
             "TRACKCTX_SECOND_REMAP",
             always,
-            "high" if known else "medium",
-            "EINVAL from mmap without a kernel message on 6.16 or later"
-            + (", with a driver known to remap one mapping several times" if known else ""),
+            "high",
+            "EINVAL from mmap without a kernel message on 6.16 or later, with a driver known to "
+            "remap one mapping several times",
         )
-    else:
-        rule = Rule(
-            "PARTIAL_REMAP_LOOKUP_MIXED",
-            always,
-            "low",
-            "EINVAL from mmap without a kernel message; a partial remap over mixed types is the "
-            "one silent refusal of this kernel, but offsets, strict devmem and hidden messages "
-            "have to be ruled out first",
-        )
-    return finding(rule, facts, case)
+        return finding(rule, facts, case)
+    rule = Rule("MMAP_FAILED_SILENTLY", always, "low", "the text holds the error and nothing else")
+    first = (
+        "a second full remap of one mapping (refused since 6.16), strict devmem"
+        if verdict is True
+        else "strict devmem"
+    )
+    answer = (
+        f"mmap() failed with {lead.text_of('errno')} and the text does not say why: the log at "
+        f"info level decides between {first}, a wrong length or offset, and a conflict of types."
+    )
+    other = ("TRACKCTX_SECOND_REMAP",) if verdict is not False else ()
+    return attrs.evolve(
+        finding(rule, facts, case),
+        answer=answer,
+        alternatives=(*other, "PARTIAL_REMAP_LOOKUP_MIXED"),
+        missing=("the whole kernel log at info level",),
+    )
 
 
 def downgrades(case: Case) -> list[Finding]:
@@ -174,25 +206,39 @@ def wc_question(case: Case) -> list[Finding]:
     if not facts:
         return []
     made = finding(rule, facts, case)
-    return [attrs.evolve(made, notes=(*notes, *made.notes))]
+    return [attrs.evolve(made, notes=(*notes, *made.notes), answer=_wc_answer(spans[0], entries))]
+
+
+def _wc_answer(span: tuple[int, int], entries: list[Entry]) -> str:
+    """Whether the range is write-combining, as far as the rows tell."""
+    hits = [e for e in entries if overlap((e.start, e.end), span)]
+    kinds = sorted({e.type for e in hits})
+    name = f"0x{span[0]:x}"
+    if kinds == ["write-combining"]:
+        return f"{name} is write-combining."
+    if len(kinds) == 1:
+        return f"{name} is {kinds[0]}, not write-combining."
+    if kinds:
+        return f"{name} has parts of several types: {', '.join(kinds)}."
+    beside = any(e.end == span[0] for e in entries)
+    return (
+        f"{name} has no row in the list"
+        + (" (the row that ends there is its neighbour's)" if beside else "")
+        + ": nothing maps it at that moment, or its pages are inserted at fault and need no row; "
+        "that neither proves nor excludes write-combining."
+    )
 
 
 def look_alikes(case: Case, used: set[int]) -> list[Finding]:
-    """Strict /dev/mem, resource sanity and ioremap-on-RAM lines: not PAT."""
+    """Lines of the resource check: not memory types, and mostly harmless."""
     found = []
-    strict = case.log.of("strict_devmem")
-    if strict:
-        rule = Rule("NOT_PAT", always, "high", "strict /dev/mem refused the access")
-        found.append(finding(rule, tuple(strict), case))
-    sanity = [f for f in case.log.of("resource_sanity", "ioremap_on_ram") if id(f) not in used]
-    if sanity:
-        rule = Rule(
-            "NOT_PAT",
-            always,
-            "high",
-            "a check of resources or RAM, made before memory types matter",
-        )
-        found.append(finding(rule, tuple(sanity), case))
+    for fact in case.log.of("resource_sanity"):
+        if id(fact) in used:
+            continue
+        rule = Rule("NOT_PAT", always, "high", "the check of resources, before memory types matter")
+        variant = INSIDE if inside(fact) else SPANS
+        made = finding(rule, (fact,), case)
+        found.append(attrs.evolve(made, answer=sentence(fact), variant=variant))
     return found
 
 

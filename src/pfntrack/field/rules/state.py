@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+
 import attrs
 
 from pfntrack.field.finding import Finding
@@ -23,40 +25,69 @@ def _reason(facts: list[Fact]) -> str:
 
 
 def pat_state(case: Case) -> list[Finding]:
-    """Findings about PAT being off or laid out by someone else; none when it is normal."""
+    """Findings about PAT being off or laid out by someone else; none when it is normal.
+
+    Every boot in the file is judged by itself; the last one is the one in question.
+    """
     log = case.log
-    configs, skipped, disabled = (
-        log.of("pat_config"),
-        log.of("pat_skip_mtrr"),
-        log.of("pat_disabled"),
-    )
-    facts = tuple(sorted([*configs, *skipped, *disabled], key=lambda f: f.line))
-    layouts = {fact.text_of("slots") for fact in configs}
-    if not facts:
+    facts = log.of("pat_config", "pat_skip_mtrr", "pat_disabled")
+    judged = [(part, _judged(part, case)) for part in _boots(facts, log.boots)]
+    bad = [(part, rule) for part, rule in judged if rule is not None]
+    if not bad:
         return []
-    if XEN_LAYOUT in layouts:
-        rule = Rule("XEN_PV_PAT_LAYOUT", always, "high", "the table is the one that Xen sets up")
-        return [finding(rule, facts, case)]
+    part, rule = bad[-1]
+    made = finding(rule, tuple(part), case)
+    if len(judged) == 1:
+        return [made]
+    last = judged[-1][1] is rule
+    others = sum(each is None for _, each in judged)
+    note = f"{len(judged)} boots are in the text; in {others} of them PAT is on"
+    where = f"In the boot around line {part[0].line}"
+    now = "" if last else "; in the last one PAT is on"
+    answer = f"{where} PAT was off: {rule.because}{now}."
+    return [attrs.evolve(made, notes=(*made.notes, note), answer=answer)]
+
+
+def _boots(facts: list[Fact], banners: tuple[int, ...]) -> list[list[Fact]]:
+    """The facts of each boot: a banner begins one, and so does what follows a table."""
+    parts: list[list[Fact]] = []
+    ended, boot = True, -1
+    for fact in facts:
+        at = bisect_right(banners, fact.line)
+        if ended or at != boot:
+            parts.append([])
+        parts[-1].append(fact)
+        ended, boot = fact.kind == "pat_config", at
+    return parts
+
+
+def _judged(facts: list[Fact], case: Case) -> Rule | None:
+    """The rule that holds for one boot, or None when PAT is on as usual."""
+    log = case.log
+    layouts = {fact.text_of("slots") for fact in facts if fact.kind == "pat_config"}
+    skipped = any(fact.kind == "pat_skip_mtrr" for fact in facts)
+    disabled = [fact for fact in facts if fact.kind == "pat_disabled"]
     reason = _reason(disabled)
-    if "boot option" in reason or "CONFIG_X86_PAT" in reason or reason == "PAT support disabled.":
-        rule = Rule("PAT_OFF_USER", always, "high", "the boot line names the choice")
-    elif skipped or "CONFIG_MTRR" in reason:
-        code = "XEN_PV_PAT_LAYOUT" if log.has("xen") and not configs else "PAT_OFF_BECAUSE_MTRR_OFF"
-        rule = Rule(code, always, "high", "the boot line names the MTRRs")
-    elif disabled:
-        rule = Rule("PAT_OFF_CPU", always, "high", "the boot line names processor or firmware")
-    elif layouts == {LEGACY_LAYOUT}:
+    # Xen's table is in use whatever the option says, but with the option Linux does not use it.
+    if "boot option" in reason or (log.has("nopat_option") and disabled):
+        return Rule("PAT_OFF_USER", always, "high", "the boot lines name the option nopat")
+    if XEN_LAYOUT in layouts:
+        return Rule("XEN_PV_PAT_LAYOUT", always, "high", "the table is the one that Xen sets up")
+    if "CONFIG_X86_PAT" in reason or reason == "PAT support disabled.":
+        return Rule("PAT_OFF_USER", always, "high", "the boot line names the choice")
+    if skipped or "CONFIG_MTRR" in reason:
+        xen = log.has("xen") and not layouts
+        code = "XEN_PV_PAT_LAYOUT" if xen else "PAT_OFF_BECAUSE_MTRR_OFF"
+        return Rule(code, always, "medium" if xen else "high", "the boot line names the MTRRs")
+    if disabled:
+        return Rule("PAT_OFF_CPU", always, "high", "the boot line names processor or firmware")
+    if layouts == {LEGACY_LAYOUT}:
         if log.has("nopat_option"):
-            rule = Rule("PAT_OFF_USER", always, "high", "nopat is on the kernel command line")
-        elif log.has("mtrr_off"):
-            rule = Rule("PAT_OFF_BECAUSE_MTRR_OFF", always, "medium", "the MTRRs are off")
-        else:
-            rule = Rule(
-                "PAT_OFF_CPU", always, "low", "the power-on table is in use, reason not shown"
-            )
-    else:
-        return []
-    return [finding(rule, facts, case)]
+            return Rule("PAT_OFF_USER", always, "high", "nopat is on the kernel command line")
+        if log.has("mtrr_off"):
+            return Rule("PAT_OFF_BECAUSE_MTRR_OFF", always, "medium", "the MTRRs are off")
+        return Rule("PAT_OFF_CPU", always, "low", "the power-on table is used; no line says why")
+    return None
 
 
 def mtrr(case: Case) -> tuple[list[Finding], set[int]]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+import attrs
+
 from pfntrack.field.finding import Finding
 from pfntrack.field.read.facts import Fact
 from pfntrack.field.rules.base import Case, Rule, always, finding, first_match
@@ -34,6 +36,12 @@ def _frames(pattern: re.Pattern[str], fact: Fact) -> bool:
 def about_tracking(fact: Fact) -> bool:
     """Whether the warning comes from the tracking of mappings."""
     func = fact.text_of("func")
+    if re.search(r"(?:rwsem|mmap_lock)\.h$", fact.text_of("file")):
+        # The lock assertion: only a zap that releases a reservation is about tracking.
+        return _frames(_ZAP, fact) or any(f.startswith("untrack_pfn") for f in fact.frames)
+    # From 6.16 on there is nothing to read back; what warns there is another check.
+    if re.search(r"^pfnmap_", func):
+        return False
     return bool(_TRACKING.match(func)) or _frames(_TRACKING, fact)
 
 
@@ -47,7 +55,23 @@ def _emptied(_: Fact, case: Case) -> bool:
     return case.log.has("suspend") or case.log.has("revoke")
 
 
+def _copying(fact: Fact, _: Case) -> bool:
+    """fork() reads the parent's range: no tear-down is in the trace."""
+    top = (fact.text_of("func"), *fact.frames)
+    return "track_pfn_copy" in top and not any(f.startswith("untrack_pfn") for f in top)
+
+
+def _emptied_or_unknown(fact: Fact, case: Case) -> bool:
+    return _frames(_EXIT, fact) and case.window("UNTRACK_COW_FIRST_PAGE") is True
+
+
 WARNING_RULES: tuple[Rule, ...] = (
+    Rule(
+        "FORK_COPY_FAILED",
+        _copying,
+        "high",
+        "track_pfn_copy() is in the trace and nothing is torn down: fork() only reads the range",
+    ),
     Rule(
         "UNTRACK_AFTER_FAILED_REMAP",
         lambda f, _: _frames(_REMAP, f),
@@ -80,9 +104,10 @@ WARNING_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "UNTRACK_COW_FIRST_PAGE",
-        lambda f, case: _frames(_EXIT, f) and case.window("UNTRACK_COW_FIRST_PAGE") is True,
-        "high",
-        "the mapping dies at exit, nothing emptied it, and the kernel lacks the copy-on-write fix",
+        _emptied_or_unknown,
+        "medium",
+        "the mapping dies at exit and the kernel lacks the copy-on-write fix; an earlier zap "
+        "(truncation, revoke) would leave the same trace",
     ),
     Rule(
         "UNTRACK_AFTER_ZAP",
@@ -93,8 +118,9 @@ WARNING_RULES: tuple[Rule, ...] = (
     Rule(
         "UNTRACK_COW_FIRST_PAGE",
         lambda f, _: _frames(_EXIT, f),
-        "medium",
-        "the mapping dies at exit and nothing in the log emptied it; the kernel is not known",
+        "low",
+        "the mapping dies at exit; an earlier zap would leave the same trace, and the kernel is "
+        "not known",
     ),
     Rule(
         "UNTRACK_AFTER_ZAP",
@@ -113,5 +139,10 @@ def warnings(case: Case, used: set[int]) -> list[Finding]:
             continue
         used.add(id(fact))
         rule = first_match(WARNING_RULES, fact, case)
-        found.append(finding(rule, (fact,), case))
+        made = finding(rule, (fact,), case)
+        if rule.code == "UNTRACK_COW_FIRST_PAGE":
+            made = attrs.evolve(made, alternatives=("UNTRACK_AFTER_ZAP",))
+        elif rule.code == "UNTRACK_AFTER_ZAP" and rule.confidence == "medium":
+            made = attrs.evolve(made, alternatives=("UNTRACK_COW_FIRST_PAGE",))
+        found.append(made)
     return found

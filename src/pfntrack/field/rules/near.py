@@ -1,0 +1,283 @@
+"""Messages next to memory types: which line decides, what it means, how bad it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+
+from pfntrack.field.catalogue import near as texts
+from pfntrack.field.catalogue.base import Code
+from pfntrack.field.finding import Finding
+from pfntrack.field.read.facts import Fact, hex_range, human_size
+from pfntrack.field.rules.base import Case, Rule, always, finding
+
+
+@attrs.frozen(slots=True)
+class Reading:
+    """One kind of message: the diagnosis, and the sentence that answers."""
+
+    kinds: tuple[str, ...]
+    code: str
+    answer: Callable[[Fact], str]
+    variant: Code | None = None
+    confidence: str = "high"
+    severity: str = ""
+    when: Callable[[Fact], bool] = lambda _: True
+
+
+def place(fact: Fact) -> str:
+    """The range of a fact in words, or what stands in for it."""
+    if fact.has_range:
+        return f"{hex_range(*fact.span)} ({human_size(fact.size)})"
+    pfn = fact.text_of("pfn")
+    return f"page frame {pfn}" if pfn else "a range that the line does not name"
+
+
+def _says(text: str) -> Callable[[Fact], str]:
+    return lambda _: text
+
+
+def _bar(fact: Fact) -> str:
+    device = fact.text_of("device")
+    number = fact.number("bar")
+    name = f"BAR {number}" if number is not None else "The BAR"
+    return (name + (f" of {device}" if device else "")) + (
+        f" {hex_range(*fact.span)}" if fact.has_range else ""
+    )
+
+
+def _errno(fact: Fact) -> int | None:
+    """The error of a refused DMA mapping, from a number or from its words."""
+    for name in ("errno", "code"):
+        text = fact.text_of(name)
+        if text.isdigit():
+            return int(text)
+    text = fact.text_of("text").lower()
+    if "address" in text or "efault" in text or text == "-14":
+        return 14
+    return 22 if "invalid" in text or "einval" in text else None
+
+
+READINGS: tuple[Reading, ...] = (
+    Reading(
+        ("ioremap_on_ram",),
+        "IOREMAP_ON_RAM",
+        lambda f: (
+            f"A driver asked ioremap() for system RAM, {place(f)}, and was refused: the "
+            "address is wrong; memory types are not the cause."
+        ),
+    ),
+    Reading(
+        ("ioremap_invalid", "ioremap_wrapped"),
+        "IOREMAP_BAD_REQUEST",
+        lambda f: (
+            "A driver asked ioremap() for "
+            + (
+                f"address 0x{f.number('address'):x}, "
+                if f.number("address") is not None
+                else "a range "
+            )
+            + "which the processor cannot address, and was refused."
+        ),
+    ),
+    Reading(
+        ("memremap_refused",),
+        "MEMREMAP_REFUSED",
+        lambda f: (
+            f"A driver asked memremap() for {place(f)}, which is "
+            f"{'RAM' if f.text_of('where') == 'ram' else 'partly RAM'}, and was refused."
+        ),
+    ),
+    Reading(
+        ("iounmap_bad",),
+        "IOUNMAP_BAD_ADDRESS",
+        _says("A driver unmapped an address that is no ioremap mapping: its own mistake."),
+    ),
+    Reading(
+        ("cpa_zero",),
+        "SET_MEMORY_UNMAPPED",
+        _says("set_memory_*() was called for kernel addresses that are not mapped, and refused."),
+    ),
+    Reading(("cpa_wx",), "NOT_PAT", _says("Not memory types: "), texts.WX),
+    Reading(
+        ("pat_cpus",),
+        "PAT_CPUS_DIFFER",
+        _says("One processor has no PAT although the boot processor uses it; the kernel stops."),
+    ),
+    Reading(
+        ("wc_mtrr_failed",),
+        "NOT_PAT",
+        _says("Harmless, and not a message of Linux but of FreeBSD."),
+        texts.FREEBSD,
+        when=lambda f: bool(f.text_of("freebsd")),
+    ),
+    Reading(
+        ("wc_mtrr_failed",),
+        "PAT_OFF",
+        _says(
+            "PAT is off on this machine: a driver asked for a write-combining MTRR, which it does "
+            "only then, and did not get it, so that memory is uncached and slow."
+        ),
+    ),
+    Reading(
+        ("wc_unavailable",),
+        "WC_UNAVAILABLE_TO_DRIVER",
+        _says("The driver works without write-combining, slowly, because its own test failed."),
+        confidence="medium",
+    ),
+    Reading(
+        ("dma_map_refused",),
+        "PFNMAP_NOT_PINNABLE",
+        _says("The BAR cannot be mapped for DMA this way: device memory has no pages to pin."),
+        when=lambda f: _errno(f) == 14,
+    ),
+    Reading(
+        ("dma_map_refused",),
+        "NOT_PAT",
+        _says(
+            "The IOMMU refused the arguments of the mapping (EINVAL); memory types play no part."
+        ),
+        texts.DMA_ARGUMENT,
+        "medium",
+    ),
+    Reading(
+        ("pin_refused",),
+        "PFNMAP_NOT_PINNABLE",
+        lambda f: (
+            f"{f.text_of('call')} was refused; if its address is a mapped BAR, that is so on "
+            "every kernel: device memory has no pages to pin."
+        ),
+        confidence="low",
+    ),
+    Reading(
+        ("strict_hint", "strict_devmem"),
+        "NOT_PAT",
+        _says("Strict devmem refused the access; boot with iomem=relaxed to allow it."),
+        texts.STRICT,
+    ),
+    Reading(
+        ("bar_reserve",),
+        "NOT_PAT",
+        lambda f: (
+            f"{_bar(f)} is claimed by another owner in /proc/iomem; memory types are not the cause."
+        ),
+        texts.CLAIMED,
+    ),
+    Reading(
+        ("bar_unassigned",),
+        "NOT_PAT",
+        lambda f: (
+            f"{_bar(f)} has no address, so it cannot be mapped; memory types are not the cause."
+        ),
+        texts.UNASSIGNED,
+    ),
+    Reading(
+        ("fb_held",),
+        "NOT_PAT",
+        _says("Harmless: another driver already holds the framebuffer's memory."),
+        texts.HELD,
+    ),
+    Reading(
+        ("fb_ioremap",),
+        "FRAMEBUFFER_NOT_MAPPED",
+        _says("The framebuffer driver got no mapping of its memory; the lines before say why."),
+        confidence="medium",
+    ),
+    Reading(
+        ("huge_mtrr",),
+        "NOT_PAT",
+        lambda f: (
+            f"Harmless: {place(f)} is mapped with small pages because an MTRR boundary "
+            "lies inside it."
+        ),
+        texts.HUGE,
+    ),
+    Reading(("bars_fine",), "NOT_PAT", _says("Harmless, as the line says."), texts.BARS_FINE),
+    Reading(
+        ("mtrr_overlap",),
+        "MTRR_LEGACY_OVERLAP",
+        _says("Harmless where PAT is on: an MTRR was asked for over another one and not given."),
+    ),
+    Reading(
+        ("mtrr_refused",),
+        "MTRR_REQUEST_REFUSED",
+        lambda f: f"Harmless where PAT is on: an MTRR request was refused ({f.text_of('what')}).",
+    ),
+    Reading(
+        ("mtrr_cpus",),
+        "MTRR_CPUS_DIFFER",
+        _says(
+            "Harmless now: the firmware set the MTRRs of the processors differently and the kernel "
+            "corrected it."
+        ),
+    ),
+    Reading(
+        ("mtrr_mask",),
+        "MTRR_STATE",
+        _says("Harmless: the firmware's MTRR mask was wrong and the kernel corrected it."),
+    ),
+    Reading(
+        ("mtrr_cleanup",),
+        "MTRR_STATE",
+        _says("Harmless with PAT: the kernel could not tidy up the MTRRs and left them alone."),
+    ),
+    Reading(
+        ("mtrr_blank",),
+        "MTRR_STATE",
+        _says("Harmless: the firmware or hypervisor set no MTRRs."),
+    ),
+    Reading(("mtrr_readonly",), "MTRR_STATE", _says("Harmless: MTRRs may not be changed here.")),
+    Reading(("mtrr_map",), "MTRR_STATE", _says("Normal: the kernel counts the MTRRs it found.")),
+    Reading(
+        ("mtrr_off",),
+        "MTRR_STATE",
+        _says(
+            "The MTRRs are off (firmware or hypervisor); kernels 4.6 to 6.1 switch PAT off with "
+            "them, earlier and later ones do not."
+        ),
+        severity="info",
+    ),
+)
+# What a monitor says when a BAR could not be mapped; only the kernel's lines say why.
+_MONITOR = ("qemu_mmap", "qemu_region")
+
+
+def neighbours(case: Case, used: set[int]) -> list[Finding]:
+    """Findings for lines next to the subject; those already used as evidence are left alone."""
+    found: list[Finding] = []
+    groups: dict[int, list[Fact]] = {}
+    for fact in case.log.facts:
+        if id(fact) in used:
+            continue
+        for at, reading in enumerate(READINGS):
+            if fact.kind in reading.kinds and reading.when(fact):
+                groups.setdefault(at, []).append(fact)
+                break
+    for at, facts in groups.items():
+        reading = READINGS[at]
+        rule = Rule(reading.code, always, reading.confidence, _basis(facts[0]), reading.severity)
+        made = finding(rule, tuple(facts), case)
+        answer = reading.answer(facts[0])
+        if answer.endswith(": "):
+            answer += reading.variant.what if reading.variant is not None else ""
+        found.append(attrs.evolve(made, answer=answer, variant=reading.variant))
+    return found
+
+
+def monitors(case: Case, explained: bool) -> list[Finding]:
+    """A BAR that a monitor could not map, where nothing else says why."""
+    facts = case.log.of(*_MONITOR)
+    if explained or not facts:
+        return []
+    rule = Rule("BAR_MMAP_REFUSED", always, "medium", "only the monitor's own message is there")
+    made = finding(rule, tuple(facts), case)
+    answer = (
+        f"{_bar(facts[0])} could not be mapped by the monitor and is slow or dead in the guest; "
+        "only the kernel log says why."
+    )
+    return [attrs.evolve(made, answer=answer, missing=("the kernel log of the host",))]
+
+
+def _basis(fact: Fact) -> str:
+    return f"line {fact.line} says it" if fact.line else "the line says it"
