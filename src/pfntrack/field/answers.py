@@ -43,7 +43,7 @@ def answer(made: Finding) -> str:
         return made.answer
     write = _SENTENCES.get(made.code)
     text = write(made) if write is not None else _FIXED.get(made.code, "")
-    return text or f"{made.entry.title}."
+    return text or made.entry.what.split(". ")[0].rstrip(".") + "."
 
 
 def _for(*codes: str) -> Callable[[Callable[[Finding], str]], Callable[[Finding], str]]:
