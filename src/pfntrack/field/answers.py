@@ -189,6 +189,11 @@ def _vague(made: Finding) -> str:
 )
 def _release(made: Finding) -> str:
     fact = _lead(made, "free_invalid")
+    if not fact.has_range:
+        return (
+            "A release found no reservation; without the range its cause cannot be told, but no "
+            "data is at risk."
+        )
     cause = {
         "KERNEL_BUG_SIGN_EXTENSION": "a 32-bit address was sign-extended",
         "KERNEL_BUG_MREMAP_SHRINK": "mremap() cut it off a longer mapping",

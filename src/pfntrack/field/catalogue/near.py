@@ -6,7 +6,7 @@ for this tool the answer is the same: memory types did not decide it.
 
 from __future__ import annotations
 
-from pfntrack.field.catalogue.base import BOOT, DMESG, IOMEM, LIST, LSPCI, UNAME, C, Code
+from pfntrack.field.catalogue.base import BOOT, DMESG, IOMEM, LIST, LSPCI, ONE_ENTRY, UNAME, C, Code
 from pfntrack.field.read.kernelrelease import Window
 
 _NEXT = "The frame above it names the caller: report it to that driver with the whole trace."
@@ -451,6 +451,55 @@ DMA_ARGUMENT = _not_pat(
     "misaligned, or mapped already. Memory types are not asked there.",
     "EINVAL is about the arguments; a mapping of device memory that cannot be pinned gives EFAULT.",
     "Compare the address with the IOMMU's width (39 bits is common in nested guests).",
+    "none",
+    "none",
+)
+CHANGE_ATTR = Code(
+    "CONFLICT_UNDERSPECIFIED",
+    "The direct map could not follow",
+    "A mapping was refused because the kernel's own (direct) mapping of the same memory could not "
+    "be given the same type.",
+    "Memory that the direct map covers must have one type in both mappings; for device memory "
+    "outside of it nothing has to follow.",
+    "warning",
+    "mapping-refused",
+    ("Send the lines before it: changing the direct map prints its own reason.",),
+    (),
+    (DMESG, IOMEM),
+)
+WT_OVER_WC = Code(
+    "REQ_UC_EXISTING_WB",
+    "Write-through asked over an existing write-combining reservation",
+    "Somebody asked for a write-through mapping of a range that is already reserved "
+    "write-combining, and was refused.",
+    ONE_ENTRY,
+    "error",
+    "mapping-refused",
+    (
+        "Ask for write-combining as well, or let the owner of the reservation (a driver, see "
+        "/proc/iomem and the memtype list) release it first.",
+    ),
+    (),
+    (LIST, IOMEM),
+)
+OLD_RELEASE = Code(
+    "UNMAP_SHAPE_DIFFERS",
+    "A release that found nothing, on a kernel before 3.5",
+    "A release found no reservation of exactly that range: it was refused when it was to be made, "
+    "or was released in another shape.",
+    "Before 3.7 each page range was reserved and released by itself; the notation without "
+    "[mem ...] is of a kernel before 3.5, so the defects of later kernels do not apply.",
+    "info",
+    "leak",
+    ("Look for a refused reservation of the same range before it; then it is harmless.",),
+    (),
+    (UNAME, LIST),
+)
+NO_WC_FILE = _not_pat(
+    "No resourceN_wc file",
+    "The file resourceN_wc exists only for a prefetchable memory BAR, and only where PAT is on.",
+    "sysfs makes the second file only where write-combining is allowed for the BAR and possible.",
+    "Look at lspci -v: a BAR marked non-prefetchable has none; map resourceN instead (uncached).",
     "none",
     "none",
 )

@@ -74,7 +74,7 @@ REFUSED: tuple[Code, ...] = (
         "REQ_UC_EXISTING_WB",
         "Uncached, combining or through asked over an existing write-back reservation",
         "Somebody asked for an uncached, write-combining or write-through mapping of a range that "
-        "is already reserved cached, and was refused.",
+        "is already reserved write-back (cached), and was refused.",
         ONE_ENTRY,
         "error",
         "mapping-refused",

@@ -135,9 +135,10 @@ CONSEQUENCES: tuple[_Sign, ...] = (
 )
 
 _DRIVER_ERROR = re.compile(
-    r"^(\w{2,24}): "
-    r"?.{0,60}?\b(?:track_pfn_remap|(?:io_)?remap_pfn_range|vm_iomap_memory|dma_mmap_\w{2,12})\b"
-    r"\D{0,40}(-\d{1,3})\b"
+    r"^(\w{2,24})(?: [0-9a-f]{4}:[0-9a-f:.]{7,9})?: ?"
+    r"(?:.{0,40}?\berror (-\d{1,3}) (?:in|from) (?:io_)?remap_pfn_range\b|.{0,60}?"
+    r"\b(?:track_pfn_remap|(?:io_)?remap_pfn_range|vm_iomap_memory|dma_mmap_\w{2,12})\b"
+    r"\D{0,40}(-\d{1,3})\b)"
 )
 _DRIVER_RANGE = re.compile(
     r"^(\w{2,24}): ?.{0,60}?\baddr\w{0,6}[=: ]{1,3}(0x[0-9a-f]{1,16}),? size[=: "
@@ -174,8 +175,8 @@ _AREA = re.compile(
     r"\b(?:ioremap|iounmap|memremap|io_?remap_pfn|remap_pfn_range|memtype|memory types?|x86/PAT"
     r"|MTRRs?|mtrr|pfn_?map|PFNMAP|VM_PAT|write-?combin\w+|uncached-minus|pat_memtype_list|untrack_pfn"
     r"|track_pfn|resource\d(?:_wc)?|dma_mmap_\w+|set_memory_\w+|/dev/mem|STRICT_DEVMEM|vm_insert\w*"
-    r"|vmf_insert\w*|follow_pte|follow_pfn\w*|Page Attribute|nopat)\b|\bBARs? \d"
-    r"|\bBAR\b.{0,40}\bmap"
+    r"|vmf_insert\w*|follow_pte|follow_pfn\w*|Page Attribute|nopat)\b|mm/(?:memory|mremap)\.c:"
+    r"|\bBARs? \d|\bBAR\b.{0,40}\bmap"
     r"|\bm?map\w{0,6}\b.{0,60}\bBAR|\bPAT\b.{0,30}(?:able|MSR|memory|type|kernel|guest)"
 )
 # The usual lines of every boot say nothing by themselves.
@@ -222,7 +223,7 @@ def driver_error(line: Line, ranges: dict[str, tuple[int, int]]) -> Fact | None:
     match = _DRIVER_ERROR.match(body)
     if not match:
         return None
-    driver, error = match.group(1), int(match.group(2))
+    driver, error = match.group(1), int(match.group(2) or match.group(3))
     values: dict[str, Value] = {"driver": driver, "err": error}
     start = end = None
     if driver in ranges:

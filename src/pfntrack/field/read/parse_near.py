@@ -171,6 +171,12 @@ NEAR: tuple[Near, ...] = (
     ),
     *(_row("dma_map_refused", word, _DMA_MAP) for word in ("_MAP_DMA", "dma_map", "IOAS", "IOVA")),
     *(_row("pin_refused", word, _PIN) for word in ("reg_mr", "Register", "user_pages", "umem_get")),
+    _row(
+        "no_wc_file",
+        "resource|_wc",
+        r"(?:no (?:such )?(?:file )?|missing |without |cannot find )\S{0,60}resource\d_wc"
+        r"|resource\d_wc\b.{0,60}(?:No such file|not exist|missing|not (?:there|found|created))",
+    ),
     _row("strict_hint", "STRICT_DEVMEM?", r"enable (?P<option>CONFIG_(?:IO_)?STRICT_DEVMEM)\?"),
     _row(
         "wc_unavailable",

@@ -13,7 +13,7 @@ from pfntrack.field.read import ranges
 from pfntrack.field.read.collect import Log
 from pfntrack.field.read.context import Context
 from pfntrack.field.read.facts import Fact
-from pfntrack.field.read.kernelrelease import KernelRelease
+from pfntrack.field.read.kernelrelease import KernelRelease, parse_release
 from pfntrack.field.read.replay import Replay
 
 
@@ -74,7 +74,14 @@ def finding(rule: Rule, facts: tuple[Fact, ...], case: Case) -> Finding:
     if lead.values.get("elided"):
         notes.append("addresses or types were cut out of the lines, so they cannot be checked")
     entry = CODES[rule.code]
-    if entry.window is not None and case.release is None:
+    window = case.window(rule.code)
+    limit = implied_limit(facts)
+    if window is None and entry.window is not None and limit is not None:
+        first, text = limit
+        if entry.window.affects(parse_release(first)) is False:
+            window = False
+            notes.append(f"{text}: too old for the kernels named below")
+    if entry.window is not None and case.release is None and window is None:
         missing.append("the kernel release")
     if lead.kind in ("conflict", "reserve_failed") and not case.context.entries:
         missing.append("the memtype list of the same boot")
@@ -89,8 +96,19 @@ def finding(rule: Rule, facts: tuple[Fact, ...], case: Case) -> Finding:
         owners=tuple(dict.fromkeys(owners)),
         candidates=tuple(dict.fromkeys(candidates)),
         missing=tuple(missing),
-        affected=case.window(rule.code),
+        affected=window,
     )
+
+
+def implied_limit(facts: tuple[Fact, ...]) -> tuple[str, str] | None:
+    """The newest release whose notation the lines have, and why; None if they do not tell."""
+    for fact in facts:
+        func = fact.text_of("func")
+        if func.endswith("_pfn_vma") or any(f.endswith("_pfn_vma") for f in fact.frames):
+            return "3.6", "the function name is one of kernels before 3.7"
+        if fact.kind == "free_invalid" and fact.has_range and "[mem" not in fact.text:
+            return "3.4", "the notation is one of kernels before 3.5"
+    return None
 
 
 def _pairs(fact: Fact, case: Case) -> list[tuple[str, str]]:

@@ -59,6 +59,7 @@ def diagnose(log: Log, context: Context | None = None) -> tuple[tuple[Finding, .
     causes = _pmem_story(causes, case)
     causes += silent.downgrades(case)
     causes += _orphan_errors(case, causes)
+    reserved_io = stack.io_reserve(case, used)
     causes += stack.traces(case, used)
     around = near.neighbours(case, {id(f) for made in causes for f in made.facts})
     explained = any(f.level in ("warning", "error") for f in causes)
@@ -70,7 +71,7 @@ def diagnose(log: Log, context: Context | None = None) -> tuple[tuple[Finding, .
     stated = state.pat_state(case)
     if any(f.code.startswith("PAT_OFF") for f in stated):
         around = [f for f in around if f.code != "PAT_OFF"]
-    found = merge([*causes, *stated, *mtrr_found, *around, *stack.io_reserve(case, used)])
+    found = merge([*causes, *stated, *mtrr_found, *around, *reserved_io])
     found += merge(silent.look_alikes(case, used))
     found = sorted(found, key=_rank)
     found = _attach_followups(found, case, used)
@@ -143,13 +144,14 @@ def _change_attr(case: Case) -> list[Finding]:
     facts = case.log.of("change_attr_failed")
     if not facts:
         return []
-    rule = Rule(
-        "CONFLICT_UNDERSPECIFIED",
-        always,
-        "low",
-        "the direct map of RAM below 1 MiB could not be given the type; the reason is not printed",
+    rule = Rule("CONFLICT_UNDERSPECIFIED", always, "medium", "the line names the step that failed")
+    wanted = facts[0].text_of("req")
+    answer = (
+        f"The kernel's own mapping of the range could not be made {wanted}, so the mapping that "
+        "asked for it was refused; the line does not say why."
     )
-    return [finding(rule, tuple(facts), case)]
+    made = finding(rule, tuple(facts), case)
+    return [attrs.evolve(made, answer=answer, variant=texts.CHANGE_ATTR)]
 
 
 def _attach_followups(found: list[Finding], case: Case, used: set[int]) -> list[Finding]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 
+from pfntrack.field.catalogue.near import WT_OVER_WC
 from pfntrack.field.finding import Finding
 from pfntrack.field.read import ranges
 from pfntrack.field.read.facts import REFUSED_PAIRS, Fact
@@ -92,6 +93,8 @@ def mappings(case: Case) -> list[Finding]:
         made = finding(rule, (fact,), case)
         if rule.code == "REQ_UC_EXISTING_WB":
             harm = "driver-failure" if fact.kind == "ioremap_error" else "mmap-EINVAL"
+            if _pair(fact) == ("write-through", "write-combining"):
+                made = attrs.evolve(made, variant=WT_OVER_WC)
             made = attrs.evolve(made, harm=harm, notes=(*made.notes, *_who(fact, case)))
         found.append(made)
     return found

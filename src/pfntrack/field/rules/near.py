@@ -99,7 +99,7 @@ READINGS: tuple[Reading, ...] = (
         "SET_MEMORY_UNMAPPED",
         _says("set_memory_*() was called for kernel addresses that are not mapped, and refused."),
     ),
-    Reading(("cpa_wx",), "NOT_PAT", _says("Not memory types: "), texts.WX),
+    Reading(("cpa_wx",), "NOT_PAT", _says("Not memory types, but protections: "), texts.WX),
     Reading(
         ("pat_cpus",),
         "PAT_CPUS_DIFFER",
@@ -129,7 +129,11 @@ READINGS: tuple[Reading, ...] = (
     Reading(
         ("dma_map_refused",),
         "PFNMAP_NOT_PINNABLE",
-        _says("The BAR cannot be mapped for DMA this way: device memory has no pages to pin."),
+        _says(
+            "The memory could not be pinned for DMA (EFAULT); if it is a mapped BAR, that is so on "
+            "every kernel: device memory has no pages to pin."
+        ),
+        confidence="medium",
         when=lambda f: _errno(f) == 14,
     ),
     Reading(
@@ -149,6 +153,12 @@ READINGS: tuple[Reading, ...] = (
             "every kernel: device memory has no pages to pin."
         ),
         confidence="low",
+    ),
+    Reading(
+        ("no_wc_file",),
+        "NOT_PAT",
+        _says("resourceN_wc exists only for a prefetchable BAR, and only where PAT is on."),
+        texts.NO_WC_FILE,
     ),
     Reading(
         ("strict_hint", "strict_devmem"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 
+from pfntrack.field.catalogue.near import OLD_RELEASE
 from pfntrack.field.finding import Finding
 from pfntrack.field.read import ranges
 from pfntrack.field.read.facts import Fact, hex_range
@@ -188,6 +189,10 @@ def releases(case: Case, conflicts: list[Finding]) -> tuple[list[Finding], dict[
         if case.replay is not None and case.replay.missed:
             facts = [*facts, *case.log.of("debug_added", "debug_overlap", "debug_free")[:200]]
         made = finding(rules[key], tuple(facts), case)
+        if made.code == "UNMAP_SHAPE_DIFFERS" and all(
+            f.has_range and _old_notation(f, case) for f in facts if f.kind == "free_invalid"
+        ):
+            made = attrs.evolve(made, variant=OLD_RELEASE, affected=None)
         found.append(_enrich(made, case))
     return found, attached
 

@@ -52,9 +52,14 @@ def _boots(facts: list[Fact], banners: tuple[int, ...]) -> list[list[Fact]]:
     """The facts of each boot: a banner begins one, and so does what follows a table."""
     parts: list[list[Fact]] = []
     ended, boot = True, -1
-    for fact in facts:
+    for number, fact in enumerate(facts):
         at = bisect_right(banners, fact.line)
-        if ended or at != boot:
+        later = any(
+            each.kind == "pat_config" and bisect_right(banners, each.line) == at
+            for each in facts[number:]
+        )
+        # A line about PAT being off belongs to the next table, if one follows.
+        if at != boot or (ended and later) or not parts:
             parts.append([])
         parts[-1].append(fact)
         ended, boot = fact.kind == "pat_config", at
