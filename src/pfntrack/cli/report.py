@@ -16,7 +16,7 @@ from pfntrack.scenario import find
 HELP = "make one HTML page of a result, to look at and to send on"
 DESCRIPTION = """\
 Make one self-contained HTML page of what --json printed: a run, a comparison, a
-check, a conformance report or an audit. Several runs of one scenario stand side
+check, a conformance report, an audit or a triage. Several runs of one scenario stand side
 by side, such as one of the model and one of a real kernel. A scenario is run
 first, under --release, --design or all that --with names. The page needs a
 browser and nothing else, neither a network nor other files.

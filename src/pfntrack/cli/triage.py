@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from pfntrack.cli.common import add_html, write_html
 from pfntrack.errors import InputFormatError
 from pfntrack.field.read.context import Context, load
 from pfntrack.field.read.lines import printable
@@ -44,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     form.add_argument(
         "--mail", action="store_true", help="plain text of at most 75 columns, for a mailing list"
     )
+    add_html(parser)
     group = parser.add_argument_group("further facts that sharpen the answer")
     group.add_argument("--memtype-list", type=Path, metavar="FILE", help="copy of pat_memtype_list")
     group.add_argument(
@@ -74,7 +76,12 @@ def run(args: argparse.Namespace) -> int:
         kernel=args.kernel,
         snapshot=args.snapshot,
     )
-    results = [_one(name, context) for name in _names(args)]
+    names = _names(args)
+    if args.html is not None and len(names) > 1:
+        raise InputFormatError("--html FILE: expected one log, a page shows one")
+    results = [_one(name, context) for name in names]
+    if args.html is not None:
+        write_html(args.html, "triage", as_json(results[0]), results[0].name)
     if args.json:
         documents = [as_json(result) for result in results]
         json.dump(documents[0] if len(documents) == 1 else documents, sys.stdout, indent=2)

@@ -1,4 +1,4 @@
-"""One self-contained HTML page of a run, a comparison, a check, a conformance report or an audit.
+"""One self-contained HTML page of a run, a comparison, a check, a report or a machine.
 
 The page is made from the published JSON, so a result that was saved last week
 can be shown today, and a page never shows what its JSON does not say.

@@ -18,7 +18,7 @@ from pfntrack.report.schemas import schema
 Json = dict[str, Any]
 
 # Kinds of documents with the highest version that is understood.
-VERSIONS = {"run": 1, "comparison": 1, "conformance": 1, "check": 1, "audit": 1}
+VERSIONS = {"run": 1, "comparison": 1, "conformance": 1, "check": 1, "audit": 1, "triage": 1}
 MAX_ADDRESS = 1 << 64
 _MARK = re.compile(r"pfntrack\.([a-z-]+)/([0-9]{1,6})")
 

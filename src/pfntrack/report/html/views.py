@@ -20,7 +20,7 @@ def view(document: Document) -> Json:
     """
     made = _VIEWS[document.kind](document.body, document.name)
     made.setdefault("about", "")
-    for part in ("check", "conformance", "audit"):
+    for part in ("check", "conformance", "audit", "triage"):
         made.setdefault(part, None)
     made["kind"] = document.kind
     made["data"] = {"kind": document.kind, **made.get("data", {})}
@@ -103,10 +103,18 @@ def _audit(body: Json, _name: str) -> Json:
     return {"title": title, "data": {"map": made.pop("data")}, "audit": made}
 
 
+def _triage(body: Json, _name: str) -> Json:
+    name = body["input"]["name"].rpartition("/")[2]
+    kernel = body["kernel"]["release"] if body["kernel"] else "not known"
+    about = f"{body['verdict']}; kernel release: {kernel}"
+    return {"title": f"Triage of {name}", "about": about, "triage": body}
+
+
 _VIEWS: dict[str, Callable[[Any, str], Json]] = {
     "run": _run,
     "comparison": _comparison,
     "check": _check,
     "conformance": _conformance,
     "audit": _audit,
+    "triage": _triage,
 }
