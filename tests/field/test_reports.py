@@ -133,7 +133,7 @@ REPORTS: tuple[tuple[str, str, str], ...] = (
         "pci 0000:0f:00.0: BAR 0 [mem size 0x00100000 64bit]: can't assign; no space"
         "|gowin_pcie_demo 0000:0f:00.0: pcim_iomap_regions() failed. (-22)",
         "NOT_PAT",
-        "has no address",
+        "has no usable address",
     ),
     (
         "After loading the driver mmap() of /sys/devices/pci0000:00/resource0 fails with EINVAL "
@@ -178,6 +178,87 @@ REPORTS: tuple[tuple[str, str, str], ...] = (
         "does not say why",
     ),
     ("cannot find /sys/.../resource0_wc", "NOT_PAT", "prefetchable BAR"),
+    (
+        "OSError: [Errno 19] No such device|/sys/bus/pci/devices/0000:00:02.0/resource4",
+        "NOT_PAT",
+        "I/O port BAR",
+    ),
+    ("mmap bar1: Operation not permitted", "NOT_PAT", "Strict devmem"),
+    (
+        "Error accessing ICH RCRB, 0x4000 bytes at 0x00000000fed1c000"
+        "|/dev/mem mmap failed: Operation not permitted",
+        "NOT_PAT",
+        "Strict devmem",
+    ),
+    (
+        "conmem: mmap of device at 0xf7d00000 for 0x00010000 bytes failed: Operation not permitted",
+        "NOT_PAT",
+        "Strict devmem",
+    ),
+    ("dd: error reading '/dev/mem': Operation not permitted", "NOT_PAT", "Strict devmem"),
+    (
+        "pcim_iomap_regions return -22"
+        "|        Region 1: [virtual] Memory at fb400000 (32-bit, non-prefetchable) [size=4M]",
+        "NOT_PAT",
+        "no mapping of its BARs",
+    ),
+    (
+        "NVRM: This PCI I/O region assigned to your NVIDIA device is invalid:"
+        "|NVRM: BAR1 is 0M @ 0x0 (PCI:0000:08:00.0)",
+        "NOT_PAT",
+        "BAR 1 has no usable address",
+    ),
+    (
+        "tpm_tis 00:08: can't request region for resource [mem 0xfed40000-0xfed44fff]"
+        "|tpm_tis: probe of 00:08 failed with error -16",
+        "NOT_PAT",
+        "claimed by another owner",
+    ),
+    (
+        "pci 0000:00:01.0: bridge window [mem size 0xc00000000 64bit pref]: can't assign; no space",
+        "NOT_PAT",
+        "no usable address",
+    ),
+    (
+        "[Feb25 06:27] resource sanity check: requesting [mem 0x000c0000-0x000fffff], which spans "
+        "more than PCI Bus 0000:00 [mem 0x000c0000-0x000dffff window]"
+        "|[  +0,000093] caller os_map_kernel_space.part.0+0x77/0xa0 [nvidia] mapping multiple BARs",
+        "NOT_PAT",
+        "Harmless",
+    ),
+    (
+        "[ 2260.995124] gdrdrv:calling io_remap_pfn_range() vma=ffff883f28c33a90 size=65536"
+        "|[ 2260.995182] kernel BUG at /build/linux-4.4.0/mm/memory.c:1674!"
+        "|[ 2260.995861]  [<ffffffffc06362e1>] gdrdrv_mmap_phys_mem_wcomb+0x71/0x130 [gdrdrv]",
+        "REMAP_OVER_EXISTING",
+        "or more than its mapping holds",
+    ),
+    (
+        "Call Trace:|remap_pfn_range+0x5c/0xb0|vfio_pci_mmap_fault+0xb5/0x1a0 [vfio_pci_core]"
+        "|__do_fault+0x36/0x150|handle_mm_fault+0x1d3/0x480",
+        "REMAP_WITHOUT_WRITE_LOCK",
+        "from its fault handler",
+    ),
+    (
+        "x86/PAT: MTRRs disabled, skipping PAT initialization too."
+        "|x86/PAT: Configuration [0-7]: WB  WT  UC- UC  WB  WT  UC- UC|Expected output:"
+        "|x86/PAT: Configuration [0-7]: WB  WC  UC- UC  WB  WP  UC- WT",
+        "PAT_OFF_BECAUSE_MTRR_OFF",
+        "in the last one PAT is on",
+    ),
+    (
+        "$ cat /sys/kernel/debug/x86/pat_memtype_list | grep fe900000"
+        "|PAT: [mem 0x00000000fe800000-0x00000000fe900000] write-combining"
+        "|PAT: [mem 0x00000000fe900000-0x00000000fea00000] write-combining",
+        "CHECK_WC_OF_BAR",
+        "0xfe900000 is write-combining.",
+    ),
+    (
+        "162676.233287] x86/PAT: pcimem:978227 conflicting memory types ca000000-ca800000 "
+        "uncached-minus<->write-combining",
+        "RANGE_SPANS_MIXED_OWNERS",
+        "pcimem was refused",
+    ),
     # Monitors, pinning, drivers.
     (
         "qemu-system-x86_64: -device vfio-pci: Failed to mmap 0000:01:00.0 BAR 3. Performance may "

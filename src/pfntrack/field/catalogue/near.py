@@ -18,7 +18,7 @@ NEAR_CODES: tuple[Code, ...] = (
         "A driver called remap_pfn_range() outside its mmap handler, with the mmap lock held for "
         "reading only or not at all. The mapping is made; only the assertion complains.",
         "remap_pfn_range() sets flags of the mapping, and since 6.3 setting flags asserts that the "
-        "mmap lock is held for writing.",
+        "mmap lock is held for writing; up to 6.8 the assertion is only active with lockdep.",
         "info",
         "harmless",
         (
@@ -29,19 +29,23 @@ NEAR_CODES: tuple[Code, ...] = (
         (UNAME, DMESG),
         Window("6.3", None),
         (),
-        (C("1c71222e5f23", "mm: replace vma->vm_flags direct modifications with modifier calls"),),
+        (
+            C("1c71222e5f23", "mm: replace vma->vm_flags direct modifications with modifier calls"),
+            C("f70405afc99b", "locking: Add rwsem_assert_held() and rwsem_assert_held_write()"),
+        ),
     ),
     Code(
         "REMAP_OVER_EXISTING",
         "remap_pfn_range() over pages that are mapped already",
-        "A driver remapped a part of a mapping that was filled before; the kernel stops (BUG_ON) "
-        "when it meets a page-table entry that is not empty.",
+        "A driver remapped pages that are filled already, or a range longer than the mapping, "
+        "which runs into the next one; the kernel stops (BUG_ON) at a page-table entry that is not "
+        "empty.",
         "Every page-table entry that remap_pfn_range() fills has to be empty.",
         "error",
         "crash",
         (
-            "Fix the driver: remap every page once, or zap the range first "
-            "(zap_vma_ptes(), unmap_mapping_range()).",
+            "Fix the driver: check the length against the mapping (vm_end - vm_start), remap every "
+            "page once, or zap the range first (zap_vma_ptes(), unmap_mapping_range()).",
         ),
         (),
         (UNAME, DMESG),
@@ -435,6 +439,15 @@ HELD = _not_pat(
     "",
     "none",
     "harmless",
+)
+NO_MMAP = _not_pat(
+    "A file that cannot be mapped",
+    "mmap() gave ENODEV: the file has no mmap. A sysfs resource file of an I/O port BAR is such a "
+    "file; only memory BARs can be mapped.",
+    "ENODEV comes before any driver or memory type is asked.",
+    "Look at lspci -v: map a region that says Memory, not I/O ports.",
+    "none",
+    "none",
 )
 BAD_LENGTH = _not_pat(
     "mmap() with an impossible argument",

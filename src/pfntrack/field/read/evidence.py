@@ -89,6 +89,7 @@ CIRCUMSTANCES: tuple[_Sign, ...] = (
         r"|io_strict|iomem=(?:strict|relaxed)",
     ),
     _sign("sysfs_resource", "/resource", r"/resource\d(?:_wc)?\b"),
+    _sign("remap_call", "remap_pfn_range", r"\b(?:io_)?remap_pfn_range\b"),
     _sign("stolen_size", "Stolen memory", r"Stolen memory base 0x[0-9a-f]{1,16}, size \d{6,12}KiB"),
     _sign(
         "advice_nopat",
@@ -152,9 +153,9 @@ _MMAP_CALL = re.compile(
 _PCIMEM = re.compile(r"Error at line \d{1,5}, file \S{1,40} \((\d{1,3})\) \[")
 _MMAP_ERROR = re.compile(
     r"\b[Mm]map\w{0,4}\b.{0,160}?(?:\b(EINVAL|EAGAIN|EPERM|EBUSY)\b|((?i:invalid argument))"
-    r"|(Resource temporarily unavailable)|(Operation not permitted))"
+    r"|(Resource temporarily unavailable)|(Operation not permitted)|(No such device))"
 )
-_ERRNO_WORDS = ("", "EINVAL", "EAGAIN", "EPERM")
+_ERRNO_WORDS = ("", "EINVAL", "EAGAIN", "EPERM", "ENODEV")
 _LSPCI_BAR = re.compile(
     r"Memory at ([0-9a-f]{4,16}) \((32|64)-bit, (non-)?prefetchable\)(?: \[\w+\])? "
     r"\[size=(\d{1,6})([KMGT]?)\]"
@@ -174,9 +175,9 @@ _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _AREA = re.compile(
     r"\b(?:ioremap|iounmap|memremap|io_?remap_pfn|remap_pfn_range|memtype|memory types?|x86/PAT"
     r"|MTRRs?|mtrr|pfn_?map|PFNMAP|VM_PAT|write-?combin\w+|uncached-minus|pat_memtype_list|untrack_pfn"
-    r"|track_pfn|resource\d(?:_wc)?|dma_mmap_\w+|set_memory_\w+|/dev/mem|STRICT_DEVMEM|vm_insert\w*"
+    r"|track_pfn|resource\d(?:_wc)?|dma_mmap_\w+|set_memory_\w+|STRICT_DEVMEM|vm_insert\w*"
     r"|vmf_insert\w*|follow_pte|follow_pfn\w*|Page Attribute|nopat)\b|mm/(?:memory|mremap)\.c:"
-    r"|\bBARs? \d|\bBAR\b.{0,40}\bmap"
+    r"|\bBARs? \d|/dev/mem\b|\bBAR\b.{0,40}\bmap"
     r"|\bm?map\w{0,6}\b.{0,60}\bBAR|\bPAT\b.{0,30}(?:able|MSR|memory|type|kernel|guest)"
 )
 # The usual lines of every boot say nothing by themselves.
@@ -237,12 +238,14 @@ def mmap_error(line: Line) -> Fact | None:
     body = line.body
     if "Error at line" in body and _PCIMEM.search(body):
         return Fact("user_error", line.number, line.text.strip(), {"errno": "EINVAL"})
+    if "No such device" in body and "[Errno 19]" in body:
+        return Fact("user_error", line.number, line.text.strip(), {"errno": "ENODEV"})
     if "map" not in body:
         return None
     match = _MMAP_ERROR.search(body)
     if not match:
         return None
-    error = next((match.group(1) or _ERRNO_WORDS[at - 1]) for at in range(1, 5) if match.group(at))
+    error = next((match.group(1) or _ERRNO_WORDS[at - 1]) for at in range(1, 6) if match.group(at))
     values: dict[str, Value] = {"errno": error}
     call = _MMAP_CALL.search(body)
     if call is not None:

@@ -60,7 +60,7 @@ _TYPOGRAPHIC = str.maketrans(
         "\ufeff": None,
     }
 )
-_TAG = re.compile(r"</?(?:p|br|pre|code|span|div|b|i|em|tt|li|td|tr)(?: [^<>]{0,200})?/?>")
+_TAG = re.compile(r"</?(?:p|br|pre|code|span|div|b|i|em|tt|li|td|tr)(?: [^<>]{0,900})?/?>")
 _QUOTE = re.compile(r"^(?:[ \t]{0,8}[>|][ \t]?){1,12}")
 _SOFT_BREAK = re.compile(r"=(?:20)?$")
 _QP = re.compile(r"=(3D|20|A0|09|2E|0D)")

@@ -165,9 +165,21 @@ NEAR: tuple[Near, ...] = (
     ),
     _row(
         "bar_unassigned",
-        "BAR|assign",
-        rf"(?:{_DEVICE}: )?BAR (?P<bar>\d{{1,2}})[: ].{{0,60}}"
+        "assign",
+        rf"(?:{_DEVICE}: )?(?:BAR (?P<bar>\d{{1,2}})|bridge window|resource \d{{1,2}})[: ].{{0,60}}"
         r"(?:can't assign; no space|failed to assign|no space for)",
+    ),
+    _row("bar_unassigned", "NVRM: BAR", r"NVRM: BAR(?P<bar>\d) is 0M @ 0x0"),
+    _row(
+        "bar_unassigned",
+        "can't claim BAR",
+        rf"(?:{_DEVICE}: )?can't claim BAR (?P<bar>\d{{1,2}}) \[mem {_START}-{_LAST}"
+        r"[^\]]{0,30}\]: no",
+    ),
+    _row(
+        "bar_reserve",
+        "can't request region",
+        rf"can't request region for resource \[mem {_START}-{_LAST}",
     ),
     *(_row("dma_map_refused", word, _DMA_MAP) for word in ("_MAP_DMA", "dma_map", "IOAS", "IOVA")),
     *(_row("pin_refused", word, _PIN) for word in ("reg_mr", "Register", "user_pages", "umem_get")),
@@ -177,6 +189,12 @@ NEAR: tuple[Near, ...] = (
         r"(?:no (?:such )?(?:file )?|missing |without |cannot find )\S{0,60}resource\d_wc"
         r"|resource\d_wc\b.{0,60}(?:No such file|not exist|missing|not (?:there|found|created))",
     ),
+    _row(
+        "iomap_regions",
+        "pcim_iomap_regions",
+        r"pcim_iomap_regions\W.{0,40}?\(?(?P<code>-(?:\d{1,3}))\b",
+    ),
+    _row("strict_hint", "/dev/mem", r"/dev/mem\b.{0,40}Operation not permitted"),
     _row("strict_hint", "STRICT_DEVMEM?", r"enable (?P<option>CONFIG_(?:IO_)?STRICT_DEVMEM)\?"),
     _row(
         "wc_unavailable",

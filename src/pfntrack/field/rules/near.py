@@ -41,7 +41,7 @@ def _says(text: str) -> Callable[[Fact], str]:
 def _bar(fact: Fact) -> str:
     device = fact.text_of("device")
     number = fact.number("bar")
-    name = f"BAR {number}" if number is not None else "The BAR"
+    name = f"BAR {number}" if number is not None else "The BAR or window"
     return (name + (f" of {device}" if device else "")) + (
         f" {hex_range(*fact.span)}" if fact.has_range else ""
     )
@@ -175,10 +175,31 @@ READINGS: tuple[Reading, ...] = (
         texts.CLAIMED,
     ),
     Reading(
+        ("iomap_regions",),
+        "NOT_PAT",
+        _says(
+            "The driver could not claim its BARs (-16): another owner holds one of them in "
+            "/proc/iomem; memory types are not the cause."
+        ),
+        texts.CLAIMED,
+        when=lambda f: f.text_of("code") == "-16",
+    ),
+    Reading(
+        ("iomap_regions",),
+        "NOT_PAT",
+        _says(
+            "The driver got no mapping of its BARs, most likely because one has no address or is "
+            "switched off (lspci: [virtual], [disabled]); memory types are not the cause."
+        ),
+        texts.UNASSIGNED,
+        "medium",
+    ),
+    Reading(
         ("bar_unassigned",),
         "NOT_PAT",
         lambda f: (
-            f"{_bar(f)} has no address, so it cannot be mapped; memory types are not the cause."
+            f"{_bar(f)} has no usable address, so it cannot be mapped; memory types are not the "
+            "cause."
         ),
         texts.UNASSIGNED,
     ),

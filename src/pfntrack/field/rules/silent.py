@@ -6,7 +6,7 @@ import re
 
 import attrs
 
-from pfntrack.field.catalogue.near import BAD_LENGTH, INSIDE, SPANS, STRICT
+from pfntrack.field.catalogue.near import BAD_LENGTH, INSIDE, NO_MMAP, SPANS, STRICT
 from pfntrack.field.finding import Finding
 from pfntrack.field.read.context import Entry
 from pfntrack.field.read.facts import Fact, Value, hex_range, human_size
@@ -43,11 +43,20 @@ def silent_failures(case: Case, refused: bool) -> list[Finding]:
             )
         found.append(finding(rule, tuple(driver), case))
     errors = [
-        f for f in log.of("user_error") if f.text_of("errno") in ("EINVAL", "EAGAIN", "EBUSY")
+        f
+        for f in log.of("user_error")
+        if f.text_of("errno") in ("EINVAL", "EAGAIN", "EBUSY")
+        or (f.text_of("errno") in ("EPERM", "ENODEV") and _device_file(f, case))
     ]
     if errors and not refused and not driver:
         found.append(_user_error(errors, case))
     return found
+
+
+def _device_file(fact: Fact, case: Case) -> bool:
+    """Whether the mapping that failed was one of device memory."""
+    words = r"/dev/mem|resource\d|\b[Bb][Aa][Rr] ?\d|\bdevice at\b|pcimem"
+    return case.log.has("sysfs_resource") or bool(re.search(words, fact.text))
 
 
 def _user_error(errors: list[Fact], case: Case) -> Finding:
@@ -68,6 +77,20 @@ def _user_error(errors: list[Fact], case: Case) -> Finding:
         )
         return attrs.evolve(finding(rule, facts, case), answer=answer, variant=BAD_LENGTH)
     text = " ".join(fact.text for fact in errors)
+    if all(fact.text_of("errno") == "ENODEV" for fact in errors):
+        rule = Rule("NOT_PAT", always, "medium", "the error is ENODEV")
+        answer = (
+            "Not memory types: the file cannot be mapped at all (ENODEV), as the resource file of "
+            "an I/O port BAR."
+        )
+        return attrs.evolve(finding(rule, facts, case), answer=answer, variant=NO_MMAP)
+    if lead.text_of("errno") == "EPERM":
+        rule = Rule("NOT_PAT", always, "medium", "mapping device memory was not permitted (EPERM)")
+        answer = (
+            "Strict devmem (or a locked-down kernel) refused the mapping: a driver claims the "
+            "range, or it is RAM; boot with iomem=relaxed or unbind the driver."
+        )
+        return attrs.evolve(finding(rule, facts, case), answer=answer, variant=STRICT)
     if (
         case.log.has("strict_devmem")
         or case.log.has("sysfs_resource")

@@ -24,6 +24,7 @@ _MEMTYPE = re.compile(
     r"|pfnmap_\w+|interval_(?:insert|remove|iter)\w*memtype)$"
 )
 _ZAP = re.compile(r"^(?:truncate_pagecache|unmap_mapping_\w+|zap_\w+|revoke_iomem|\w*revoke\w*)$")
+_FAULT = re.compile(r"^(?:__)?(?:do_fault|handle_mm_fault|fixup_user_fault)$")
 _LOCK_FILE = re.compile(r"(?:rwsem|mmap_lock)\.h$")
 _FOLLOW = re.compile(r"^follow_(?:pte|pfnmap_start|phys|pfn)$")
 # Frames of the core, which are not the caller that a report should go to.
@@ -66,6 +67,15 @@ def _warned(fact: Fact, case: Case) -> _Verdict | None:
     func, file = fact.text_of("func"), fact.text_of("file")
     if _LOCK_FILE.search(file):
         return _lock(fact, case)
+    if not file and _REMAP.match(func) and _any(_FAULT, fact):
+        return _Verdict(
+            "REMAP_WITHOUT_WRITE_LOCK",
+            "medium",
+            "remap_pfn_range() is called from a fault handler, where the mmap lock is only held "
+            "for reading",
+            f"Harmless, and not about memory types: a driver{_by(fact)} calls remap_pfn_range() "
+            "from its fault handler, without the mmap lock held for writing; the mapping works.",
+        )
     if func == "__ioremap_caller" or (func.startswith("ioremap") and "ioremap.c" in file):
         return _Verdict(
             "IOREMAP_BAD_REQUEST",
@@ -133,7 +143,7 @@ def _lock(fact: Fact, case: Case) -> _Verdict | None:
     return None
 
 
-def _crashed(fact: Fact) -> _Verdict | None:
+def _crashed(fact: Fact, case: Case) -> _Verdict | None:
     what, top = fact.text_of("what"), fact.frames[:6]
     in_memory = "mm/memory.c" in fact.text_of("file")
     if what == "bug" and in_memory and any(_INSERT.match(name) for name in top):
@@ -149,8 +159,16 @@ def _crashed(fact: Fact) -> _Verdict | None:
             "REMAP_OVER_EXISTING",
             "high",
             "the BUG is inside remap_pfn_range(), which wants empty page-table entries",
-            f"A driver{_by(fact)} remapped pages that were mapped already; the kernel stopped "
-            "the process.",
+            f"A driver{_by(fact)} remapped pages that were mapped already, or more than its "
+            "mapping holds; the kernel stopped the process.",
+        )
+    if what == "bug" and in_memory and case.log.has("remap_call"):
+        return _Verdict(
+            "REMAP_OVER_EXISTING",
+            "medium",
+            "the driver says that it calls remap_pfn_range(), and a BUG of mm/memory.c follows",
+            f"A driver{_by(fact)} remapped pages that were mapped already, or more than its "
+            "mapping holds; the kernel stopped the process.",
         )
     if what == "bad_page_map":
         flags = fact.number("vm_flags")
@@ -212,7 +230,7 @@ def traces(case: Case, used: set[int]) -> list[Finding]:
             # The line before says it better; this is its trace.
             used.add(id(fact))
             continue
-        verdict = _warned(fact, case) if fact.kind == "warning" else _crashed(fact)
+        verdict = _warned(fact, case) if fact.kind == "warning" else _crashed(fact, case)
         if verdict is None and fact.kind == "warning":
             verdict = _other(fact)
         if verdict is None:
