@@ -5,11 +5,13 @@ The lines are what kernels and programs print; the sentences around them are our
 
 from __future__ import annotations
 
+import io
+
 import pytest
 
 from pfntrack.field.answers import answer
 from pfntrack.field.report_text import as_text
-from pfntrack.field.triage import triage_text
+from pfntrack.field.triage import triage, triage_text
 
 # Lines ("|" separates them), the code (or the verdict), a part of the first sentence.
 REPORTS: tuple[tuple[str, str, str], ...] = (
@@ -386,3 +388,15 @@ def test_no_silence_where_a_word_of_the_subject_stands(line: str) -> None:
     assert result.verdict == "not recognised"
     text = as_text(result)
     assert line in text and "would decide it" in text
+
+
+@pytest.mark.parametrize(("lines", "code", "part"), REPORTS)
+def test_report_in_a_large_log(lines: str, code: str, part: str) -> None:
+    """The sieve for large logs keeps the lines that the answer rests on."""
+    del part
+    text = lines.replace(" | grep", "\0").replace("|", "\n").replace("\0", " | grep")
+    if code in ("not ours", "NOT_PAT") and "No such device" in text:
+        pytest.skip("a sentence of a program, not a line of a log")
+    noise = "[    1.000000] usb 1-1: new high-speed device\n" * 3_000
+    result = triage(io.BytesIO((noise + text + "\n" + noise * 3).encode()))
+    assert (result.diagnosis or result.verdict) == code

@@ -10,30 +10,30 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 from pfntrack.field.read.lines import MAX_LINE, decode
 
 BLOCK = 1 << 20
-# Every message of the catalogue contains at least one of these.
+# Every message of the catalogue contains at least one of these; none is shorter than 4 bytes.
 ANCHORS = (
-    b"memtype",
-    b"PAT:",
-    b"PAT ",
-    b"pfn",
-    b"conflicting",
-    b"remap",
-    b"pat_info",
-    b"reserve_ram",
-    b"Linux version",
-    b"mtrr",
-    b"MTRRs ",
-    b"resource sanity",
-    b"/dev/mem",
-    b"mm/pat",
-    b" @ 0x",
-    b"<->",
-)
+    b"memtype", b"PAT:", b"PAT ", b"_pfn", b" pfn", b"pfnmap", b"conflicting", b"remap",
+    b"pat_info", b"reserve_ram", b"Linux version", b"mtrr", b"MTRR", b"resource sanity",
+    b"map sanity check", b"/dev/mem", b"mm/pat", b" @ 0x", b"k<->", b"g<->", b"s<->", b"d<->",
+    b"h<->", b"iounmap", b"CPA: ", b"CPA d", b"d_set_huge", b"rwsem.h", b"mmap_lock.h",
+    b"mm/memory.c", b"mm/mremap.c", b"can't ", b"_MAP_DMA", b"dma_map", b"IOAS", b"reg_mr",
+    b"HostRegister", b"user_pages", b"umem_get", b"NVRM: BAR", b"WC support", b"rite-combining",
+    b"cannot reserve", b"unable to reserve", b"acquire memory", b"Failed to mmap",
+    b"vfio_region_", b"STRICT_DEVMEM", b"Bad page", b"lockup", b"detected stall",
+    b"blocked for more", b"multiple BARs", b"/resource", b" mmap", b"mmap(", b"mmap b",
+    b"pcim_iomap_regions", b"nopat", b"Hypervisor detected", b"failed to assign", b"dma_mmap",
+)  # fmt: skip
 # These say that a stack trace follows; more of what comes after is kept.
-_TRACE = (b"WARNING", b"track_pfn", b"get_pat_info", b"kernel BUG", b"mm/pat")
+_TRACE = (
+    b"WARNING", b"track_pfn", b"get_pat_info", b"kernel BUG", b"mm/pat", b"Bad page", b"lockup",
+    b"detected stall", b"blocked for more",
+)  # fmt: skip
 BEFORE, AFTER, AFTER_TRACE = 6, 12, 120
 
 Progress = Callable[[int], None]
@@ -120,13 +120,88 @@ def _lines_back(data: bytes, offset: int, floor: int) -> int:
     return max(start, floor)
 
 
+def _weight(byte: int) -> int:
+    """How common a byte is in logs, roughly."""
+    return 4 if byte in b" etaoinsr0123" else 3 if chr(byte).islower() else 1
+
+
+def _window(anchor: bytes) -> int:
+    """Offset of the four rarest bytes in a row."""
+    return min(range(len(anchor) - 3), key=lambda at: sum(_weight(b) for b in anchor[at : at + 4]))
+
+
+def _tables(words: list[bytes]) -> tuple[bytes, ...]:
+    """For each of four bytes: which of eight groups of words allow it at that place."""
+    groups: list[list[set[int]]] = [[set(), set(), set(), set()] for _ in range(8)]
+
+    def cost(group: list[set[int]]) -> int:
+        product = 1
+        for place in group:
+            product *= sum(_weight(byte) for byte in place)
+        return product
+
+    for word in words:
+        grown = [
+            [place | {byte} for place, byte in zip(group, word, strict=True)] for group in groups
+        ]
+        best = min(range(8), key=lambda at: cost(grown[at]) - cost(groups[at]))
+        groups[best] = grown[best]
+    tables = [bytearray(256) for _ in range(4)]
+    for number, group in enumerate(groups):
+        for table, place in zip(tables, group, strict=True):
+            for byte in place:
+                table[byte] |= 1 << number
+    return tuple(bytes(table) for table in tables)
+
+
+# Four bytes of each anchor, and the anchors (with their offsets) that these four may begin.
+_WORDS: dict[bytes, list[tuple[bytes, int]]] = {}
+for _anchor in ANCHORS:
+    _at = _window(_anchor)
+    _WORDS.setdefault(_anchor[_at : _at + 4], []).append((_anchor, _at))
+_TABLES = _tables(list(_WORDS))
+_NUMBERS = np.array(sorted(int.from_bytes(word, "big") for word in _WORDS), dtype=np.uint32)
+
+
+def _nonzero(mask: npt.NDArray[np.uint8]) -> npt.NDArray[np.intp]:
+    """Where the mask is not zero; eight bytes at a time, since nearly all are."""
+    whole = len(mask) // 8 * 8
+    words = np.flatnonzero(mask[:whole].view(np.uint64))
+    near = (words[:, None] * 8 + np.arange(8)).ravel()
+    near = np.concatenate((near, np.arange(whole, len(mask))))
+    found: npt.NDArray[np.intp] = near[mask[near] != 0]
+    return found
+
+
 def _hit_offsets(data: bytes) -> list[int]:
-    """Offset of an anchor for every line that has one."""
-    found: set[int] = set()
-    for anchor in ANCHORS:
-        at = data.find(anchor)
-        while at >= 0:
-            found.add(at)
+    """Offset of an anchor for every line that has one.
+
+    Four table look-ups per byte leave few places, however many anchors there are; each is then
+    compared. `data` ends with a line end.
+    """
+    found: list[int] = []
+    if len(data) < 4:
+        return found
+    last = len(data) - 3
+    groups = [np.frombuffer(data.translate(table), dtype=np.uint8) for table in _TABLES]
+    mask = groups[0][:last] & groups[1][1 : last + 1]
+    for at in (2, 3):
+        mask &= groups[at][at : last + at]
+    places = _nonzero(mask)
+    if not len(places):
+        return found
+    raw = np.frombuffer(data, dtype=np.uint8)
+    value = np.zeros(len(places), dtype=np.uint32)
+    for at in range(4):
+        value = (value << np.uint32(8)) | raw[places + at]
+    slot = np.minimum(np.searchsorted(_NUMBERS, value), len(_NUMBERS) - 1)
+    end = -1
+    for at in places[_NUMBERS[slot] == value].tolist():
+        if at > end and any(
+            data.startswith(anchor, at - back) for anchor, back in _WORDS[data[at : at + 4]]
+        ):
+            found.append(at)
             end = data.find(b"\n", at)
-            at = data.find(anchor, end) if end >= 0 else -1
-    return sorted(found)
+            if end < 0:
+                break
+    return found
