@@ -94,6 +94,12 @@ REPORTS: tuple[tuple[str, str, str], ...] = (
         "not ours",
         "Not my subject",
     ),
+    (
+        "x86/PAT: kworker/0:1:5 freeing invalid memtype [mem 0xfc000000-0xfc003fff]"
+        "|Call Trace:| iounmap+0x9d/0xb0| acpi_os_unmap_iomem+0x1ad/0x1b0",
+        "UNMAP_SHAPE_DIFFERS",
+        "no user mapping is involved",
+    ),
     # ioremap and its family.
     (
         "<4>[    3.468572] ioremap on RAM at 0x00000002ce800000 - 0x00000002cfbfffff"

@@ -508,6 +508,22 @@ OLD_RELEASE = Code(
     (),
     (UNAME, LIST),
 )
+BY_IOUNMAP = Code(
+    "UNMAP_SHAPE_DIFFERS",
+    "iounmap() released what was not reserved like this",
+    "A kernel mapping was taken down (the trace shows iounmap()), and no reservation of exactly "
+    "its range existed: it had been released before, or was never made.",
+    "A reservation is found again by its exact range only; iounmap() releases the range of the "
+    "whole kernel mapping.",
+    "info",
+    "leak",
+    (
+        "No user mapping was split, so nothing about unmapping applies. Report it to the caller of "
+        "iounmap() in the trace if it comes again and again.",
+    ),
+    (),
+    (UNAME, DMESG),
+)
 NO_WC_FILE = _not_pat(
     "No resourceN_wc file",
     "The file resourceN_wc exists only for a prefetchable memory BAR, and only where PAT is on.",

@@ -203,7 +203,10 @@ REFUSED: tuple[Code, ...] = (
         TWO_ENTRIES,
         "warning",
         "mapping-refused",
-        ("Send the lines unedited, and the output of the two commands below from the same boot.",),
+        (
+            "Send the lines before and after it, unedited and at info level, and the output of the "
+            "two commands below from the same boot.",
+        ),
         (NEVER_NOPAT, NEVER_PATCH, NEVER_FREE),
         (LIST, IOMEM),
         None,

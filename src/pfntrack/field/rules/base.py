@@ -80,7 +80,7 @@ def finding(rule: Rule, facts: tuple[Fact, ...], case: Case) -> Finding:
         first, text = limit
         if entry.window.affects(parse_release(first)) is False:
             window = False
-            notes.append(f"{text}: too old for the kernels named below")
+            notes.append(f"{text}: too old for the later defects")
     if entry.window is not None and case.release is None and window is None:
         missing.append("the kernel release")
     if lead.kind in ("conflict", "reserve_failed") and not case.context.entries:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from pfntrack.field.catalogue.near import OLD_RELEASE
+from pfntrack.field.catalogue.near import BY_IOUNMAP, OLD_RELEASE
 from pfntrack.field.finding import Finding
 from pfntrack.field.read import ranges
 from pfntrack.field.read.facts import Fact, hex_range
@@ -12,6 +12,7 @@ from pfntrack.field.read.kernelrelease import Window
 from pfntrack.field.rules.base import Case, Rule, always, finding, first_match
 
 MANY = 4
+_IOUNMAP = "the trace beside it shows iounmap()"
 LARGE = 2 << 20
 _SHRINK_ERA = Window("3.7", "4.5")
 _SPLIT_ERA = Window("4.5", "6.16")
@@ -107,8 +108,7 @@ RELEASE_RULES: tuple[Rule, ...] = (
         "UNMAP_SHAPE_DIFFERS",
         _by_iounmap,
         "medium",
-        "the trace beside it shows iounmap(): a kernel mapping is released, so no user mapping "
-        "was split",
+        f"{_IOUNMAP}: a kernel mapping is released, so no user mapping was split",
     ),
     Rule(
         "UNMAP_SHAPE_DIFFERS",
@@ -189,6 +189,13 @@ def releases(case: Case, conflicts: list[Finding]) -> tuple[list[Finding], dict[
         if case.replay is not None and case.replay.missed:
             facts = [*facts, *case.log.of("debug_added", "debug_overlap", "debug_free")[:200]]
         made = finding(rules[key], tuple(facts), case)
+        if rules[key].because.startswith(_IOUNMAP):
+            where = hex_range(*facts[0].span) if facts[0].has_range else "a range"
+            answer = (
+                f"iounmap() released {where}, for which there is no reservation of that shape; no "
+                "user mapping is involved and no data is at risk."
+            )
+            made = attrs.evolve(made, variant=BY_IOUNMAP, affected=None, missing=(), answer=answer)
         if made.code == "UNMAP_SHAPE_DIFFERS" and all(
             f.has_range and _old_notation(f, case) for f in facts if f.kind == "free_invalid"
         ):

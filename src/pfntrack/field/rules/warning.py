@@ -12,7 +12,14 @@ import attrs
 
 from pfntrack.field.finding import Finding
 from pfntrack.field.read.facts import Fact
-from pfntrack.field.rules.base import Case, Rule, always, finding, first_match
+from pfntrack.field.rules.base import (
+    Case,
+    Rule,
+    always,
+    finding,
+    first_match,
+    implied_limit,
+)
 
 _TRACKING = re.compile(r"^(?:untrack_pfn\w*|track_pfn_copy|get_pat_info|follow_phys)$")
 _REMAP = re.compile(r"^(?:io_)?remap_pfn_range\w*$|^vm_iomap_memory$")
@@ -144,5 +151,13 @@ def warnings(case: Case, used: set[int]) -> list[Finding]:
             made = attrs.evolve(made, alternatives=("UNTRACK_AFTER_ZAP",))
         elif rule.code == "UNTRACK_AFTER_ZAP" and rule.confidence == "medium":
             made = attrs.evolve(made, alternatives=("UNTRACK_COW_FIRST_PAGE",))
+        if implied_limit((fact,)) is not None and made.affected is False:
+            old = attrs.evolve(
+                made.entry,
+                window=None,
+                fixed_by=(),
+                do=("Use a later kernel; from 6.16 on the range is kept with the mapping.",),
+            )
+            made = attrs.evolve(made, variant=old)
         found.append(made)
     return found
