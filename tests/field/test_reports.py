@@ -331,6 +331,13 @@ REPORTS: tuple[tuple[str, str, str], ...] = (
         "MTRR_CPUS_DIFFER",
         "corrected",
     ),
+    (
+        "[    0.005261] MTRR map: 4 entries (3 fixed + 1 variable; max 19), built from 8 variable "
+        "MTRRs|[    0.005263] x86/PAT: Configuration [0-7]: WB  WC  UC- UC  WB  WP  UC- WT  ",
+        "HEALTHY",
+        "Healthy",
+    ),
+    ("MTRR map: 6 entries (3 fixed + 3 variable; max 20)", "MTRR_STATE", "Normal"),
     ("PAT disabled. Not yet verified on this CPU type.", "PAT_OFF_CPU", "PAT is off"),
     ("PAT enabled, but not supported by secondary CPU", "PAT_CPUS_DIFFER", "has no PAT"),
     (

@@ -78,6 +78,8 @@ def diagnose(log: Log, context: Context | None = None) -> tuple[tuple[Finding, .
     found = _constructed(found, case)
     if all(f.level == "none" for f in found):
         found += silent.healthy(case)
+    # What every boot says about its MTRRs is worth a line only where nothing else is said.
+    found = [f for f in found if f.code != "MTRR_STATE" or f.level != "none"] or found[:1]
     return tuple(found), played
 
 
