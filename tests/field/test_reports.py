@@ -108,6 +108,12 @@ REPORTS: tuple[tuple[str, str, str], ...] = (
         "IOREMAP_ON_RAM",
         "[0x2ce800000, 0x2cfc00000)",
     ),
+    (
+        "WARNING: CPU: 5 PID: 100 at arch/x86/mm/ioremap.c:216 __ioremap_caller+0x100/0x3d0"
+        "|Call Trace:| generic_access_phys+0x10/0x20| __access_remote_vm+0x1/0x2",
+        "IOREMAP_ON_RAM",
+        "Harmless: a debugger",
+    ),
     ("ioremap on RAM pfn 0x3f251", "IOREMAP_ON_RAM", "page frame 0x3f251"),
     (
         "WARNING: CPU: 0 PID: 1 at arch/x86/mm/ioremap.c:223 __ioremap_caller "

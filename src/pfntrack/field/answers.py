@@ -139,6 +139,11 @@ def _passthrough(made: Finding) -> str:
 @_for("LIVE_DRIVER_VS_XORG", "LIVE_DRIVER_VS_FBDEV")
 def _display(made: Finding) -> str:
     fact = made.facts[0]
+    if fact.kind == "map_pfn_expected":
+        return (
+            f"{_who(fact, 'A graphics program')} was refused {_where(fact)} because it is already "
+            f"reserved as {fact.text_of('got')}, most likely by the graphics driver."
+        )
     return (
         f"{_who(fact, 'A graphics program')} was refused {_where(fact)} because the graphics "
         f"driver holds parts of it with other types{_pair(fact)}."

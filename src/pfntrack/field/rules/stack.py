@@ -30,7 +30,7 @@ _FOLLOW = re.compile(r"^follow_(?:pte|pfnmap_start|phys|pfn)$")
 # Frames of the core, which are not the caller that a report should go to.
 _CORE = re.compile(
     r"^(?:__)?(?:remap_|io_remap|vm_iomap|vmf?_insert|insert_p|track_|untrack_|pfnmap_|memtype_"
-    r"|reserve_|free_|follow_|get_pat|ioremap|devm_|iounmap|mmap_region|do_mmap|vm_mmap|ksys_|x64_"
+    r"|reserve_|free_|follow_|get_pat|ioremap|memremap|devm_|iounmap|mmap_region|do_mmap|vm_mmap|ksys_|x64_"
     r"|__x64|__ia32|do_|el0|unmap_|zap_|exit_|mmput|__mmput|copy_|kernel_clone|vfs_|__do_|rwsem|down_"
     r"|handle_|asm_|exc_|__change|change_page|set_memory|_?set_pages|cpa_|__cpa|call_mmap|mmap_)"
 )
@@ -75,6 +75,15 @@ def _warned(fact: Fact, case: Case) -> _Verdict | None:
             "for reading",
             f"Harmless, and not about memory types: a driver{_by(fact)} calls remap_pfn_range() "
             "from its fault handler, without the mmap lock held for writing; the mapping works.",
+        )
+    if func == "__ioremap_caller" and "generic_access_phys" in fact.frames:
+        return _Verdict(
+            "IOREMAP_ON_RAM",
+            "high",
+            "generic_access_phys() is in the trace: memory of another process is read",
+            "Harmless: a debugger or tracer read a device mapping whose page had been copied to "
+            "RAM; only that read fails.",
+            "info",
         )
     if func == "__ioremap_caller" or (func.startswith("ioremap") and "ioremap.c" in file):
         return _Verdict(
