@@ -11,12 +11,13 @@ JOBS ?= auto
 LAB_PACKAGES := qemu-system-x86 qemu-utils util-linux gcc gcc-12 libc6-dev make binutils bc \
   debian-archive-keyring
 
-.PHONY: help venv demo docs man test test-browser test-lab test-lab-all install-lab test-package lint format bench collector clean
+.PHONY: help venv demo docs man test test-deep test-browser test-lab test-lab-all install-lab test-package lint format bench collector clean
 
 help:
 	@echo "make venv    create $(VENV) with the command $(BIN)/pfntrack"
 	@echo "make demo    set up, then compare a truncation under the designs of 6.1, 6.12 and 7.3"
 	@echo "make test    set up, then run the tests"
+	@echo "make test-deep    property tests and fuzzers with 25 times the examples"
 	@echo "make test-browser  only the tests that open pages in Chromium"
 	@echo "make test-lab  boot a Debian kernel in QEMU and compare it with the model"
 	@echo "make test-lab-all  all tests that boot kernels, on all of them"
@@ -46,7 +47,12 @@ demo: $(INSTALLED)
 	$(BIN)/pfntrack compare truncate-middle --with 6.1,6.12,7.3 || test $$? -eq 1
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n $(JOBS) -m "not lab and not package" tests
+	$(BIN)/python -m pytest -n $(JOBS) -m "not lab and not package and not deep" tests
+
+# What hypothesis drives, with 25 times the examples; and what is marked deep.
+test-deep: $(INSTALLED)
+	$(BIN)/python -m pytest -n $(JOBS) --hypothesis-profile=deep \
+	  -m "(hypothesis or deep) and not lab and not package" tests
 
 # Part of the tests; says why when Chromium or its driver is missing.
 test-browser: $(INSTALLED)

@@ -11,6 +11,7 @@ from drgn import FaultError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from examples import examples
 from pfntrack.audit.memory.kdump import KdumpFile
 from pfntrack.audit.memory.program import open_vmcore
 from pfntrack.errors import InputFormatError
@@ -53,7 +54,7 @@ CONTENT = st.one_of(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(st.dictionaries(PFNS, CONTENT), st.sampled_from([0, 1000, 5000]))
 def test_pages_come_back_and_holes_are_faults(
     tmp_path_factory: pytest.TempPathFactory, pages: dict[int, bytes], piece: int

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from audit.build import from_state, judge, left
+from examples import examples
 from pfntrack.errors import ModelError
 from pfntrack.releases.observe import observe
 from support import NOSYNC, RES, RES_WC, SYNC, Lab, lines
@@ -70,7 +71,7 @@ def exits(lab: Lab) -> tuple[list[tuple[int, int, str]], list[str]]:
 
 
 @pytest.mark.parametrize("release", ALL)
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.too_slow])
 @given(steps=st.lists(_step, max_size=8))
 def test_forecast_is_what_the_model_does(release: str, steps: list[tuple[object, ...]]) -> None:
     """For any reachable state, residue and log lines of a mass exit are the model's."""

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from audit.build import judge
 from audit.mutate import run
+from examples import examples
 from pfntrack.audit import report_json
 from pfntrack.audit.read import readings, system
 from pfntrack.errors import InputFormatError
@@ -21,7 +22,7 @@ def test_mutated_recordings(seed: int) -> None:
     assert run(500, seed) == 500
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.text(alphabet="PAT: [mem]0x19fe-@\n uncahd-mswritbo\0", max_size=300))
 def test_any_text_as_a_file(text: str) -> None:
     """The parsers of single files take anything."""
@@ -34,7 +35,7 @@ def test_any_text_as_a_file(text: str) -> None:
     system.kernel(text, text, text)
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(
     files=st.dictionaries(
         st.sampled_from(["version", "iomem", "vmallocinfo", "dmesg", "pat_memtype_list", "mtrr"]),

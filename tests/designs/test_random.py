@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from designs.programs import Program, broken, play, programs
+from examples import examples
 from pfntrack.designs import DESIGNS
 from pfntrack.designs.counted.ours import Ours
 from pfntrack.designs.counted.pieces import pieces_of
@@ -24,7 +25,7 @@ from pfntrack.releases.world import World
 from support import MACHINE
 
 some = settings(
-    max_examples=20,
+    max_examples=examples(20),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
@@ -67,7 +68,7 @@ def test_no_design_corrupts_the_world(design: str, program: Program) -> None:
     assert world.phys.tracking is None
 
 
-@settings(some, max_examples=300)
+@settings(some, max_examples=examples(300))
 @given(program=programs)
 def test_ours_keeps_every_property(program: Program) -> None:
     """No program of maps, zaps, faults, stores, forks, moves and failures breaks anything."""
@@ -77,7 +78,7 @@ def test_ours_keeps_every_property(program: Program) -> None:
         assert [] == broken(OURS, before, op, outcome), done
 
 
-@settings(some, max_examples=200)
+@settings(some, max_examples=examples(200))
 @given(program=programs)
 def test_the_books_of_ours_are_the_page_tables(program: Program) -> None:
     """Pieces are the raw entries of each process, runs count them; nobody looked at a table."""
@@ -108,7 +109,7 @@ def test_the_books_of_ours_are_the_page_tables(program: Program) -> None:
         )
 
 
-@settings(some, max_examples=60)
+@settings(some, max_examples=examples(60))
 @given(program=programs)
 def test_performing_is_a_function(program: Program) -> None:
     """The designs keep nothing outside the state: a step can be repeated."""
@@ -124,7 +125,7 @@ def test_the_property_test_can_fail(design: str) -> None:
     release = release_with(design)
     found: set[str] = set()
 
-    @settings(some, max_examples=300, database=None, derandomize=True)
+    @settings(some, max_examples=examples(300), database=None, derandomize=True)
     @given(program=programs)
     def search(program: Program) -> None:
         for before, op, outcome in play(release, program):

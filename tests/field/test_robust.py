@@ -12,6 +12,7 @@ from types import ModuleType
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from examples import examples
 from pfntrack.errors import InputFormatError
 from pfntrack.field.read.lines import clean
 from pfntrack.field.read.parse import FORMATS, parse_line, parse_partial
@@ -32,7 +33,7 @@ MUTATE = _mutate_module()
 POOL = [path.read_text() for path in sorted((HERE / "logs").glob("*.txt"))]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.integers(min_value=0, max_value=2**32))
 def test_mutated_logs(seed: int) -> None:
     """Cut, shuffled, spliced and damaged logs are read without a failure."""
@@ -40,7 +41,7 @@ def test_mutated_logs(seed: int) -> None:
     MUTATE.check(MUTATE.mutate(rng.choice(POOL)[:6000], POOL, rng))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.binary(max_size=4000))
 def test_arbitrary_bytes(raw: bytes) -> None:
     """Any bytes at all are read, or refused as what they are."""

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from examples import examples
 from pfntrack.drivers.parametric import MODES
 from pfntrack.mm import ops
 from pfntrack.mm.calls.madvise import ADVICES
@@ -154,7 +155,8 @@ programs = st.builds(lambda start, rest: [*start, *rest], starts, random_ops)
 has_pat = st.sampled_from([True, True, True, False])
 releases = pytest.mark.parametrize("release", ALL)
 some = settings(
-    max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=examples(150),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
 
@@ -302,7 +304,7 @@ def test_state_is_never_corrupt(release: str, pat: bool, program: Program) -> No
 
 
 @releases
-@settings(some, max_examples=60)
+@settings(some, max_examples=examples(60))
 @given(program=programs)
 def test_performing_is_a_function(release: str, program: Program) -> None:
     """The same operation on the same world has the same outcome, and the world stays as it was."""
@@ -316,7 +318,7 @@ def test_performing_is_a_function(release: str, program: Program) -> None:
 
 
 @releases
-@settings(some, max_examples=60)
+@settings(some, max_examples=examples(60))
 @given(program=programs)
 def test_explanations_change_nothing(release: str, program: Program) -> None:
     """With and without notes and calls, the state and the log are the same."""
@@ -376,7 +378,7 @@ def test_programs_do_something(release: str) -> None:
     results: set[str] = set()
     sizes: list[int] = []
 
-    @settings(some, max_examples=300, database=None, derandomize=True)
+    @settings(some, max_examples=examples(300), database=None, derandomize=True)
     @given(program=programs)
     def collect(program: Program) -> None:
         steps = list(run(release, MACHINE, program))

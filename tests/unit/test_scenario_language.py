@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.lark import from_lark
 
+from examples import examples
 from pfntrack.drivers.parametric import MODES
 from pfntrack.errors import ScenarioError
 from pfntrack.mm import ops
@@ -252,14 +253,14 @@ def scenarios(draw: st.DrawFn) -> Scenario:
 
 
 @given(scenarios())
-@settings(max_examples=120, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(120), suppress_health_check=list(HealthCheck))
 def test_round_trip(scenario: Scenario) -> None:
     """What the formatter writes, the parser reads back as the same value."""
     assert scenario == parse(format_scenario(scenario))
 
 
 @given(scenarios())
-@settings(max_examples=30, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(30), suppress_health_check=list(HealthCheck))
 def test_canonical_form_is_stable(scenario: Scenario) -> None:
     """Formatting what was parsed changes nothing any more."""
     text = format_scenario(scenario)
@@ -275,7 +276,7 @@ def test_every_operation_is_generated() -> None:
 
 
 @given(from_lark(parser(), start="file"))
-@settings(max_examples=50, suppress_health_check=list(HealthCheck), deadline=None)
+@settings(max_examples=examples(50), suppress_health_check=list(HealthCheck), deadline=None)
 def test_grammatical_text_is_read_or_refused(text: str) -> None:
     """Whatever the grammar derives is read, or refused with one line that says where."""
     try:
