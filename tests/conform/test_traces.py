@@ -16,7 +16,7 @@ import pytest
 from pfntrack.drivers.vfio import VfioStyle
 from pfntrack.errors import InputFormatError, ModelError
 from pfntrack.mm.step import RemapOrder
-from pfntrack.releases.release import RELEASES, Release, release_for
+from pfntrack.releases.release import RELEASES, Release
 from pfntrack.traces import conform, load_trace
 from pfntrack.traces.compare import chain_agrees
 from pfntrack.traces.conform import KernelReport, StepReport, disagreeing, replay, trace_files
@@ -612,36 +612,6 @@ def test_bad_fields_deep_inside(tmp_path: Path, way: Way, value: object) -> None
     with pytest.raises(InputFormatError) as caught:
         check(tmp_path, _broken(way, value))
     assert str(caught.value).startswith(f"{tmp_path}/trace.json: ")
-
-
-@pytest.mark.parametrize(
-    ("series", "release"),
-    [
-        ("4.19", "5.10"),
-        ("5.15", "5.10"),
-        ("6.0", "6.1"),
-        ("6.6", "6.1"),
-        ("6.9", "6.1"),
-        ("6.10", "6.12"),
-        ("6.15", "6.12"),
-        ("6.16", "6.16"),
-        ("6.17", "7.3"),
-        ("6.12.25", "6.12.25"),
-        ("6.12.31", "6.12"),
-        ("4.5", "4.5"),
-        ("7.0", "7.3"),
-        ("10.1", "7.3"),
-    ],
-)
-def test_which_release_stands_for_a_kernel(series: str, release: str) -> None:
-    """Versions compare as numbers; a kernel in between is judged by the older release."""
-    assert release == release_for(series).name
-
-
-def test_a_series_that_is_no_version() -> None:
-    """A word is not a kernel."""
-    with pytest.raises(InputFormatError, match="expected a version such as"):
-        release_for("trixie")
 
 
 def test_model_errors_are_no_format_errors() -> None:

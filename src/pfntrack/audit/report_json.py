@@ -48,6 +48,7 @@ def write(audit: Audit) -> Iterator[str]:
         "kernel": {
             "text": state.kernel,
             "modelled_as": evidence.release.name if evidence.release else None,
+            "note": evidence.release.note if evidence.release else "",
             "tracking_model": state.tracking_model,
             "pat": evidence.pat_on,
         },

@@ -39,6 +39,8 @@ def _lines(audit: Audit) -> Iterator[str]:
     evidence = audit.evidence
     yield f"Audit of {evidence.name}"
     yield f"kernel: {evidence.state.kernel}; tracking: {evidence.state.tracking_model}"
+    if evidence.release is not None and evidence.release.note:
+        yield f"model: {evidence.release.note}"
     pat = {True: "on", False: "off", None: "unknown"}[evidence.pat_on]
     rows = len(evidence.state.reservations)
     seen = (

@@ -21,7 +21,9 @@ def _lines(
     setting: Setting, found: Found, watched: frozenset[str], files: Mapping[str, str]
 ) -> Iterator[str]:
     release = setting.release
-    yield f"{release.name} ({release.design.name})"
+    if release.note:
+        yield release.note
+    yield f"{release.title} ({release.design.name})"
     yield f"bounds: {setting.bounds}"
     yield f"operations: {', '.join(setting.ordered)}"
     yield (

@@ -126,8 +126,10 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         write_json(document)
     elif args.ktap or args.junit:
+        if note := setting.release.note:
+            say(f"pfntrack: {note}")
         tests = cases(setting, found, watched)
-        print(ktap(tests) if args.ktap else junit(f"check {setting.release.name}", tests), end="")
+        print(ktap(tests) if args.ktap else junit(f"check {setting.release.title}", tests), end="")
     else:
         print(text(setting, found, watched, files), end="")
     if found.cost and not args.quiet:

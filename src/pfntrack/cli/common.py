@@ -11,7 +11,14 @@ from typing import Any
 
 from pfntrack.designs import DESIGNS
 from pfntrack.errors import InputFormatError
-from pfntrack.releases import HISTORIC, RELEASES, Release, release_for, release_with
+from pfntrack.releases import (
+    HISTORIC,
+    RELEASES,
+    Release,
+    release_for,
+    release_or_design,
+    release_with,
+)
 from pfntrack.report.html import document_of, page
 from pfntrack.scenario import Scenario, find
 
@@ -51,7 +58,8 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         "--release",
         metavar="R",
         help=f"kernel release to model (default: 6.12): {', '.join(RELEASES)}, as recorded; "
-        f"{', '.join(HISTORIC)}, from their source; any other by the nearest older one",
+        f"{', '.join(HISTORIC)}, from their source; any other by the "
+        "data of its window or of the next older one, and the output says so",
     )
     group.add_argument(
         "--design", metavar="D", help=f"tracking design to model: {', '.join(DESIGNS)}"
@@ -60,9 +68,16 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 
 def chosen(args: argparse.Namespace, default: str = "6.12") -> Release:
     """The release that --release or --design asks for."""
-    if args.design:
+    if args.design is not None:
         return release_with(args.design)
-    return release_for(args.release or default)
+    return told(release_for(default if args.release is None else args.release))
+
+
+def told(release: Release) -> Release:
+    """The same; a kernel newer than anything modelled is warned of on standard error as well."""
+    if release.beyond:
+        say(f"pfntrack: {release.note}")
+    return release
 
 
 def scenarios(names: Sequence[str]) -> list[Scenario]:
@@ -72,15 +87,11 @@ def scenarios(names: Sequence[str]) -> list[Scenario]:
 
 def releases(names: str | None) -> list[Release]:
     """Releases or designs from a comma-separated list; all releases without one."""
-    if not names:
+    if names is None:
         return list(RELEASES.values())
-    found = []
-    for name in names.split(","):
-        name = name.strip()
-        if not name:
-            raise InputFormatError("an empty name in the list of releases")
-        found.append(release_with(name) if name in DESIGNS else release_for(name))
-    return found
+    if not all(name.strip() for name in names.split(",")):
+        raise InputFormatError(f"{names!r}: an empty name in the list of releases")
+    return [told(release_or_design(name)) for name in names.split(",")]
 
 
 def write_json(value: Any) -> None:

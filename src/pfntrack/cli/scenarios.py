@@ -10,6 +10,7 @@ from pathlib import Path
 from pfntrack.check.run import run_scenario
 from pfntrack.cli.common import releases, write_json
 from pfntrack.errors import InputFormatError
+from pfntrack.report.text import notes
 from pfntrack.scenario import find, format_scenario, library, load
 
 HELP = "list, show, format or test scenarios"
@@ -94,15 +95,18 @@ def _show(args: argparse.Namespace) -> int:
 def _test(args: argparse.Namespace) -> int:
     unmet = judged = 0
     names = args.names or list(library())
+    chosen = releases(args.releases)
+    for line in notes(chosen):
+        print(line)
     for name in names:
         scenario = find(name)
-        for release in releases(args.releases):
+        for release in chosen:
             result = run_scenario(scenario, release)
             judged += sum(len(step.verdicts) for step in result.steps) + len(result.verdicts)
             for number, verdict in result.unmet:
                 unmet += 1
                 where = f"step {number}" if number else "the end"
-                print(f"{scenario.name} on {release.name}: {where}: {verdict}")
+                print(f"{scenario.name} on {release.title}: {where}: {verdict}")
     print(f"{len(names)} scenarios, {judged} expectations judged, {unmet} not met")
     return 1 if unmet else 0
 

@@ -2,7 +2,8 @@
 
 from pfntrack.releases.kernel import Kernel
 from pfntrack.releases.observe import observe
-from pfntrack.releases.release import HISTORIC, RELEASES, Release, release_for, release_with
+from pfntrack.releases.release import HISTORIC, RELEASES, Release, release_with
+from pfntrack.releases.resolve import release_for, release_or_design
 from pfntrack.releases.world import Outcome, World
 
 __all__ = [
@@ -14,5 +15,6 @@ __all__ = [
     "World",
     "observe",
     "release_for",
+    "release_or_design",
     "release_with",
 ]

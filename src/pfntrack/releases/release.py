@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import attrs
 
 from pfntrack.designs import DESIGNS
@@ -26,7 +24,11 @@ from pfntrack.pat.mtrr import MtrrLookup
 class Release:
     """One kernel release (family): everything that the model may do differently.
 
-    `kernels` names what the data was taken from and measured on.
+    `kernels` names what the data was taken from and measured on. It is that of all
+    kernels from `since` to `until`, whose patch levels all count if it names none;
+    without these it has to be named. `asked` is the
+    kernel that it stands for, if that is another, and `why` says for what reason;
+    `beyond`, that the kernel is newer than anything modelled.
     """
 
     name: str
@@ -35,11 +37,28 @@ class Release:
     pat: PatQuirks
     mm: MmQuirks
     vfio: VfioStyle
+    since: str = ""
+    until: str = ""
     vfio_claims_at_open: bool = False
     # Functions that a probe on this release can see being called, but not
     # where they are inlined: pairs of caller and callee.
     visible_calls: frozenset[str] = frozenset()
     inlined_calls: frozenset[str] = frozenset()
+    asked: str = ""
+    why: str = ""
+    beyond: bool = False
+
+    @property
+    def title(self) -> str:
+        """Its name, or that of the kernel it stands for with its own."""
+        return f"{self.asked}, modelled as {self.name}" if self.asked else self.name
+
+    @property
+    def note(self) -> str:
+        """What a reader must know who asked for another kernel; else nothing."""
+        if not self.asked:
+            return ""
+        return f"{'warning: ' if self.beyond else ''}{self.title}: {self.why}"
 
 
 _ENOUGH = "__vm_enough_memory: pid: {pid}, comm: {comm},"
@@ -70,6 +89,8 @@ _CONTEXT = (
 R5_10 = Release(
     name="5.10",
     kernels="Debian 5.10.223",
+    since="5.10",
+    until="5.10",
     design=VM_PAT_5_10,
     pat=PatQuirks(
         mtrr_lookup=MtrrLookup.FIXED_AT_START,
@@ -102,6 +123,8 @@ R5_10 = Release(
 R6_1 = Release(
     name="6.1",
     kernels="Debian 6.1.192",
+    since="6.1",
+    until="6.1",
     design=VmPat(walks_huge=False),
     pat=PatQuirks(mtrr_lookup=MtrrLookup.FIXED_AT_START, ram_flags=RamFlags.UNCACHED_ARCH_1),
     mm=MmQuirks(
@@ -115,6 +138,8 @@ R6_1 = Release(
 R6_12 = Release(
     name="6.12",
     kernels="Debian 6.12.117",
+    since="6.12.31",
+    until="6.12",
     design=VmPat(),
     pat=PatQuirks(),
     mm=MmQuirks(
@@ -135,6 +160,8 @@ R6_12 = Release(
 R7_3 = Release(
     name="7.3",
     kernels="Debian 7.3.4",
+    since="7.3",
+    until="7.3",
     design=TrackContextDesign(),
     pat=PatQuirks(end_match=False, pgprot_replaces=True),
     mm=MmQuirks(
@@ -173,6 +200,8 @@ R3_7 = attrs.evolve(
     R5_10,
     name="3.7",
     kernels="3.7 to 4.4, from their source",
+    since="3.7",
+    until="4.4",
     design=VmPat2012(),
     pat=attrs.evolve(_OLD_PAT, end_match=False),
 )
@@ -180,6 +209,8 @@ R4_5 = attrs.evolve(
     R5_10,
     name="4.5",
     kernels="4.5 to 4.18, from their source",
+    since="4.5",
+    until="4.18",
     design=VmPat2015(),
     pat=_OLD_PAT,
 )
@@ -187,6 +218,8 @@ R5_5_RC = attrs.evolve(
     R5_10,
     name="5.5-rc",
     kernels="the merge window of 5.5",
+    since="",
+    until="",
     design=DESIGNS["interval-tree-off-by-one"],
     pat=attrs.evolve(R5_10.pat, closed_interval=True),
 )
@@ -194,6 +227,8 @@ R6_2 = attrs.evolve(
     R6_1,
     name="6.2",
     kernels="6.2, from its source",
+    since="6.2",
+    until="6.2",
     design=VmPat2015(),
     mm=attrs.evolve(R6_1.mm, remap_zaps_on_error=False),
 )
@@ -201,6 +236,8 @@ R6_8 = attrs.evolve(
     R6_2,
     name="6.8",
     kernels="6.3 to 6.8, from their source",
+    since="6.3",
+    until="6.8",
     design=VmPat2023(),
     mm=attrs.evolve(R6_2.mm, flags_need_write_lock=True),
 )
@@ -208,18 +245,24 @@ R6_14 = attrs.evolve(
     R6_12,
     name="6.14",
     kernels="6.11 to 6.14, from their source",
+    since="6.11",
+    until="6.14",
     design=VmPat2024(),
 )
 R6_12_25 = attrs.evolve(
     R6_12,
     name="6.12.25",
     kernels="6.12.23 to 6.12.30, from their change logs",
+    since="6.12.23",
+    until="6.12.30",
     design=VmPatForkWindow(),
 )
 R6_16 = attrs.evolve(
     R7_3,
     name="6.16",
     kernels="6.16, from its source",
+    since="6.16",
+    until="6.16",
     mm=attrs.evolve(
         R7_3.mm,
         remap_order=RemapOrder.TRACK_FLAGS,
@@ -231,26 +274,6 @@ R6_16 = attrs.evolve(
 HISTORIC = {
     release.name: release for release in (R3_7, R4_5, R5_5_RC, R6_2, R6_8, R6_14, R6_12_25, R6_16)
 }
-
-# A kernel between two modelled releases behaves like the older of the two in
-# tracking; see docs/conformance.md for what else may differ.
-_SINCE = (((0,), R5_10), ((6, 0), R6_1), ((6, 10), R6_12), ((6, 16), R7_3))
-
-
-def release_for(series: str) -> Release:
-    """The modelled release that stands for kernel `series` (such as `6.6`).
-
-    Raises InputFormatError if `series` is not a version.
-    """
-    if series in RELEASES or series in HISTORIC:
-        return RELEASES.get(series) or HISTORIC[series]
-    numbers = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", series)
-    if numbers is None:
-        raise InputFormatError(f"kernel {series!r}: expected a version such as 6.12")
-    version = int(numbers[1]), int(numbers[2])
-    if version == (6, 12) and numbers[3] and 23 <= int(numbers[3]) <= 30:
-        return R6_12_25
-    return [release for since, release in _SINCE if since <= version][-1]
 
 
 def release_with(design: str) -> Release:

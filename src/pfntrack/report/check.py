@@ -13,7 +13,7 @@ from pfntrack.check.run import run_scenario
 from pfntrack.check.search.bounds import Bounds
 from pfntrack.check.search.setting import Setting
 from pfntrack.report.cases import Case
-from pfntrack.report.json_run import run_json
+from pfntrack.report.json_run import release_json, run_json
 from pfntrack.scenario import Scenario, format_scenario, parse
 
 
@@ -39,8 +39,7 @@ def check_json(
     texts = {name: format_scenario(example) for name, example in examples.items()}
     return {
         "schema": "pfntrack.check/1",
-        "release": setting.release.name,
-        "design": setting.release.design.name,
+        **release_json(setting.release),
         "bounds": bounds_json(setting.bounds),
         "operations": list(setting.ordered),
         "complete": found.complete,

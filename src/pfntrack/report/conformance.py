@@ -9,7 +9,7 @@ from pfntrack.traces.conform import LIMITS, KernelReport, StepReport
 
 def conformance_text(reports: Sequence[KernelReport]) -> str:
     """One line per kernel, then disagreements, then what could not be compared."""
-    lines = []
+    lines = [report.note for report in reports if report.note]
     for report in reports:
         agree = sum(scenario.agrees for scenario in report.scenarios)
         steps = sum(step.agrees for step in report.steps)

@@ -9,7 +9,7 @@ from pfntrack.check.run import Run
 from pfntrack.check.search.setting import Setting
 from pfntrack.report.check import bounds_json
 from pfntrack.report.json_run import comparison_json
-from pfntrack.report.text import comparison_text
+from pfntrack.report.text import comparison_text, notes
 from pfntrack.scenario import Scenario, format_scenario
 
 
@@ -17,8 +17,12 @@ def text(
     one: Setting, other: Setting, found: Compared, runs: list[Run] | None, file: str | None
 ) -> str:
     """Where they differ first, and the program under both; or how far they are alike."""
-    names = f"{one.release.name} and {other.release.name}"
-    lines = [f"bounds: {one.bounds}", f"operations: {', '.join(one.ordered)}"]
+    names = f"{one.release.title} and {other.release.title}"
+    lines = [
+        *notes([one.release, other.release]),
+        f"bounds: {one.bounds}",
+        f"operations: {', '.join(one.ordered)}",
+    ]
     lines.append(f"seen: {found.pairs:,} pairs of states, {found.transitions:,} transitions")
     difference = found.difference
     if difference is None:
@@ -33,8 +37,8 @@ def text(
         "",
         f"{names} differ after {steps} {'step' if steps == 1 else 'steps'}, "
         f"in {difference.field}{where}",
-        f"  {one.release.name}: {difference.values[0] or 'nothing'}",
-        f"  {other.release.name}: {difference.values[1] or 'nothing'}",
+        f"  {one.release.title}: {difference.values[0] or 'nothing'}",
+        f"  {other.release.title}: {difference.values[1] or 'nothing'}",
         "",
     ]
     return "\n".join(lines) + "\n" + (comparison_text(runs) if runs else "")
@@ -54,6 +58,8 @@ def difference_json(
     return {
         "schema": "pfntrack.difference/1",
         "models": [one.release.name, other.release.name],
+        "asked": [one.release.asked or one.release.name, other.release.asked or other.release.name],
+        "notes": notes([one.release, other.release]),
         "bounds": bounds_json(one.bounds),
         "operations": list(one.ordered),
         "fields": fields,

@@ -13,6 +13,7 @@ from pfntrack.mm.ops import Op
 from pfntrack.pat.cachemode import CacheMode
 from pfntrack.pat.events import Call, Event, Note, Task, Warn, WrongOwner
 from pfntrack.pat.ram import PAGE_SHIFT
+from pfntrack.releases import Release
 from pfntrack.report.text import first_difference
 from pfntrack.scenario.evaluate import Verdict
 from pfntrack.scenario.text import format_claim, format_scenario
@@ -37,8 +38,7 @@ def run_json(run: Run, source: str = "model") -> Json:
             "text": format_scenario(run.scenario),
         },
         "source": source,
-        "release": run.release.name,
-        "design": run.release.design.name,
+        **release_json(run.release),
         "properties": PROPERTIES,
         "start": to_json(run.start),
         "steps": [_step(step) for step in run.steps],
@@ -48,6 +48,16 @@ def run_json(run: Run, source: str = "model") -> Json:
             "expectations": [_verdict(v) for v in run.verdicts],
         },
         "broken": sorted(run.broken),
+    }
+
+
+def release_json(release: Release) -> Json:
+    """Which release was modelled, and for which kernel that was asked for."""
+    return {
+        "release": release.name,
+        "design": release.design.name,
+        "asked": release.asked or release.name,
+        "note": release.note,
     }
 
 
@@ -136,6 +146,7 @@ def conformance_json(reports: list[KernelReport]) -> Json:
 def _kernel(report: KernelReport) -> Json:
     return {
         "modelled_as": report.release,
+        "note": report.note,
         "scenarios": len(report.scenarios),
         "scenarios_agree": sum(scenario.agrees for scenario in report.scenarios),
         "steps": len(report.steps),

@@ -214,7 +214,7 @@ def run_of(plan: Plan, trace: Json, release: Release) -> Run:
         for each in left
         if each not in before.reservations
     )
-    shown = attrs.evolve(release, name=str(trace["kernel"]["release"]))
+    shown = attrs.evolve(release, name=str(trace["kernel"]["release"]), asked="", why="")
     run = Run(plan.scenario, shown, before, tuple(steps), leaked, leaks)
     held = reservations(before, leaked)
     final = [

@@ -9,6 +9,7 @@ from typing import Any
 from pfntrack.lab.play.conform import Verdict, kernel_report
 from pfntrack.releases import Release
 from pfntrack.report.json_run import conformance_json
+from pfntrack.report.text import notes
 
 _RULE = "the model does not know it"
 Results = Mapping[str, tuple[Release, Sequence[Verdict]]]
@@ -72,6 +73,7 @@ def text(results: Results) -> str:
     if skipped:
         lines += ["Skipped, because no guest can play them:"]
         lines += [f"  {name}: {why}" for name, why in skipped.items()] + [""]
+    lines += notes(release for release, _ in results.values())
     lines += [summary(name, *found) for name, found in results.items()]
     return "\n".join(lines) + "\n"
 

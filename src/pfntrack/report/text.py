@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from pfntrack.check.judged.properties import PROPERTIES, Violation
 from pfntrack.check.run import Run, StepRun
 from pfntrack.mm.ops import Result
 from pfntrack.pat.events import Added, Event, Freed, Note, Overlap
 from pfntrack.pat.ram import PAGE_SHIFT
+from pfntrack.releases import Release
 from pfntrack.report.changes import changes
 from pfntrack.state import Reservation, State
 
@@ -42,10 +43,16 @@ def place(state: State, violation: Violation) -> str:
     return f"pfns [{violation.first:#x},{violation.end:#x}): "
 
 
+def notes(releases: Iterable[Release]) -> list[str]:
+    """First lines: which kernels were asked for and are not those that are modelled."""
+    return [release.note for release in releases if release.note]
+
+
 def run_text(run: Run) -> str:
     """The whole run, step by step."""
     scenario = run.scenario
-    lines = [f"{scenario.name} on {run.release.name} ({run.release.design.name})"]
+    release = run.release
+    lines = [*notes([release]), f"{scenario.name} on {release.title} ({release.design.name})"]
     if scenario.about:
         lines.append(scenario.about)
     lines.append("")
@@ -111,7 +118,8 @@ def comparison_text(runs: Sequence[Run]) -> str:
     differ is marked, and there the rules that decided are named.
     """
     scenario = runs[0].scenario
-    lines = [scenario.name, *([scenario.about] if scenario.about else []), ""]
+    lines = notes(run.release for run in runs)
+    lines += [scenario.name, *([scenario.about] if scenario.about else []), ""]
     first = first_difference(runs)
     for number, steps in enumerate(zip(*(run.steps for run in runs), strict=True), 1):
         groups = _groups([_seen(step) for step in steps])
@@ -150,7 +158,7 @@ def _names(runs: Sequence[Run]) -> str:
     """Releases with their designs: `6.1, 6.12 (vm-pat)`."""
     by_design: dict[str, list[str]] = {}
     for run in runs:
-        by_design.setdefault(run.release.design.name, []).append(run.release.name)
+        by_design.setdefault(run.release.design.name, []).append(run.release.title)
     return ", ".join(f"{', '.join(names)} ({design})" for design, names in by_design.items())
 
 

@@ -91,7 +91,7 @@ def _kernel(repro: Reproducer, tried: Sequence[Trial]) -> str:
     measured = [trial.release for trial in tried if trial.status == FAIL]
     if measured:
         return ", ".join(measured)
-    return f"{repro.release.name} (modelled on {repro.release.kernels})"
+    return repro.release.note or f"{repro.release.name} (modelled on {repro.release.kernels})"
 
 
 def _uses_devmem(repro: Reproducer) -> bool:

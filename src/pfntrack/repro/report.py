@@ -57,6 +57,8 @@ def repro_json(
                 "name": name,
                 "scenario": repro.scenario.name,
                 "release": repro.release.name,
+                "asked": repro.release.asked or repro.release.name,
+                "note": repro.release.note,
                 "expected_from": repro.good.release.name,
                 "properties": list(repro.properties),
                 "not_checked": [*repro.open_too, *repro.unseen],

@@ -76,6 +76,8 @@ def needs_module(repro: Reproducer) -> bool:
 def _header(repro: Reproducer, name: str) -> str:
     told = Told(repro)
     lines = [name, "", *_wrapped(repro.scenario.about or f"Scenario {repro.scenario.name}."), ""]
+    if repro.release.note:
+        lines = [name, "", *_wrapped(f"Kernel {repro.release.note}."), *lines[1:]]
     lines += [f"What {repro.release.name} ({repro.release.design.name}) does, by the model:"]
     for item in told.violations():
         lines += _wrapped(item, "  - ", "    ")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import errno
 from collections.abc import Callable
 
 import attrs
 from lark import Token, Tree
 
+from pfntrack.designs import DESIGNS
 from pfntrack.pat.cachemode import BY_SHORT
 from pfntrack.scenario.expect import (
     PROPERTIES,
@@ -34,13 +36,30 @@ _OTHER_RESULTS = ("ok", "NULL", "SIGBUS", "SIGSEGV")
 def claims(node: Tree[Token]) -> list[tuple[Expect, Tree[Token]]]:
     """The claims of one `expect` or `finally` line, each with its node."""
     where = next((part for part in Words(node).parts() if part.data == "on"), None)
-    on = tuple(str(token) for token in where.children) if where else ()
+    on = tuple(map(_target, where.children)) if where else ()
     found = []
     for part in Words(node).parts():
         if part.data != "on":
             claim = _BUILDERS[str(part.data)](Words(part))
             found.append((attrs.evolve(claim, on=on, line=place(node)[0]), part))
     return found
+
+
+def _target(token: Token | Tree[Token]) -> str:
+    """A release, range or design; a claim about none that there is would never be judged."""
+    word, at = str(token), place(token)
+    low, dots, high = word.partition("..")
+    if dots and _numbers(low)[: len(_numbers(high))] > _numbers(high):
+        raise Complaint(f"{word}: expected the older release first", at)
+    if word[0].isalpha() and word not in DESIGNS:
+        near = difflib.get_close_matches(word, DESIGNS, 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise Complaint(f"{word}: no release and no design{hint}", at)
+    return word
+
+
+def _numbers(release: str) -> tuple[int, ...]:
+    return tuple(map(int, release.split(".")))
 
 
 def _pages(words: Words) -> Pages:

@@ -11,7 +11,7 @@ from pfntrack.stepper.session import Session, SessionError
 
 def step_through(session: Session, lines: Iterable[str], out: TextIO, *, prompt: str = "") -> None:
     """Do what the lines say until they end or say quit."""
-    _say(out, [("", view.title(session)), *view.program(session)])
+    _say(out, [*view.note(session), ("", view.title(session)), *view.program(session)])
     out.write(prompt)
     out.flush()
     for line in lines:
@@ -41,6 +41,9 @@ def _shown(word: str, session: Session) -> list[view.Line]:
             return [("", lamps), *(("", f"  {line}") for line in why)]
         case "help":
             return [("", line) for line in commands.HELP.splitlines()]
+        case "release":
+            note = list(view.note(session))
+            return [*note, ("", view.title(session)), *view.happened(session)]
         case _:
             return [("", view.title(session)), *view.happened(session)]
 

@@ -12,9 +12,8 @@ import re
 import attrs
 
 from pfntrack.check.run import Run, run_scenario
-from pfntrack.designs import DESIGNS
 from pfntrack.errors import PfntrackError
-from pfntrack.releases import Release, release_for, release_with
+from pfntrack.releases import Release, release_or_design
 from pfntrack.scenario import Scenario, Step, format_scenario, parse
 
 _PLACE = re.compile(r"^.*?:\d+:\d+: ")
@@ -71,7 +70,7 @@ class Session:
         Raises SessionError: it is not known, or a step cannot be done there.
         """
         try:
-            release = release_with(name) if name in DESIGNS else release_for(name)
+            release = release_or_design(name)
         except PfntrackError as error:
             raise SessionError(str(error)) from None
         return _checked(attrs.evolve(self, release=release))

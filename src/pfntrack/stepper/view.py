@@ -21,10 +21,16 @@ Line = tuple[str, str]
 def title(session: Session) -> str:
     """Where we are."""
     release = session.release
-    name = release.name
-    if release.design.name != name:
+    name = release.title
+    if release.design.name != release.name:
         name += f" ({release.design.name})"
     return f"{session.scenario.name} on {name}: {session.done} of {session.length} steps done"
+
+
+def note(session: Session) -> Iterator[Line]:
+    """Which kernel was asked for, if another is modelled, and why."""
+    if session.release.note:
+        yield "bad" if session.release.beyond else "dim", session.release.note
 
 
 def program(session: Session) -> Iterator[Line]:

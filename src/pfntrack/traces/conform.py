@@ -11,7 +11,8 @@ import attrs
 from pfntrack.errors import InputFormatError, ModelError
 from pfntrack.pat.events import Event, Oops
 from pfntrack.releases.kernel import Kernel
-from pfntrack.releases.release import Release, release_for
+from pfntrack.releases.release import Release
+from pfntrack.releases.resolve import release_for
 from pfntrack.traces.compare import Difference, compare_step
 from pfntrack.traces.load import Json, Trace, load_trace
 from pfntrack.traces.machine import machine_of, world_of
@@ -67,11 +68,15 @@ class ScenarioReport:
 
 @attrs.frozen
 class KernelReport:
-    """All traces of one kernel series, and the release that modelled it."""
+    """All traces of one kernel series, and the release that modelled it.
+
+    `note` says why it is that release, where the series has none of its own.
+    """
 
     series: str
     release: str
     scenarios: tuple[ScenarioReport, ...]
+    note: str = ""
 
     @property
     def steps(self) -> list[StepReport]:
@@ -104,6 +109,8 @@ def conform(
     Raises InputFormatError for a file that is no trace, and if `kernel` names
     a series that no trace is of.
     """
+    if kernel is not None:
+        release_for(kernel)
     by_series: dict[str, list[ScenarioReport]] = {}
     files = trace_files(directory)
     for number, path in enumerate(files):
@@ -115,8 +122,9 @@ def conform(
     if kernel is not None and not by_series:
         raise InputFormatError(f"{directory}: no trace of kernel {kernel}")
     return [
-        KernelReport(series, release_for(series).name, tuple(by_series[series]))
+        KernelReport(series, release.name, tuple(by_series[series]), release.note)
         for series in sorted(by_series, key=_version)
+        for release in (release_for(series),)
     ]
 
 

@@ -152,7 +152,7 @@ class _Reading:
 
     def _release(self) -> Release | None:
         """The model by looking; the version only chooses between those that look alike."""
-        made = None if self.kernel is None else release_for(self.kernel.series)
+        made = system.modelled(self.kernel)
         name = "6.12" if self.flagged else "7.3"
         if made is None or made.design.name.startswith("vm-pat") is not self.flagged:
             return release_for(name)

@@ -117,7 +117,7 @@ def kernel_text(kernel: KernelRelease | None) -> str:
 def _release(kernel: KernelRelease | None, people: tuple[Process, ...]) -> Release | None:
     """The tracking model, by looking first: only VM_PAT kernels ever show the flag `ar`."""
     flagged = any(vma.tracked for process in people for vma in process.vmas)
-    made = None if kernel is None else release_for(kernel.series)
+    made = system.modelled(kernel)
     if flagged and (made is None or not made.design.name.startswith("vm-pat")):
         return release_for("6.12")
     return made

@@ -7,11 +7,13 @@ from pathlib import Path
 
 from pfntrack.audit.read.evidence import Bar, FreeLine, PciDevice
 from pfntrack.audit.read.files import folders, read
+from pfntrack.errors import InputFormatError
 from pfntrack.field.read.kernelrelease import KernelRelease, parse_release, release_in_line
 from pfntrack.field.read.lines import clean, printable
 from pfntrack.field.read.parse import parse_line
 from pfntrack.pat.cachemode import CacheMode
 from pfntrack.pat.mtrr import UC, WB, WC, WP, WT, Mtrr, Variable, pc_fixed
+from pfntrack.releases import Release, release_for
 from pfntrack.state import KernelMapping
 
 GUARD = 4096
@@ -106,6 +108,20 @@ def kernel(version: str, meta: str, log: str) -> KernelRelease | None:
         if found is not None:
             return found
     return None
+
+
+def modelled(kernel: KernelRelease | None) -> Release | None:
+    """The release whose rules apply; none if it is not known, or older than all that is modelled.
+
+    A patch level of 0 is as often part of a vendor's name as meant: then the series decides.
+    """
+    if kernel is None:
+        return None
+    name = f"{kernel.series}.{kernel.patch}" if kernel.patch else kernel.series
+    try:
+        return release_for(name)
+    except InputFormatError:
+        return None
 
 
 def free_lines(log: str) -> tuple[FreeLine, ...]:

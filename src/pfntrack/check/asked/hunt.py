@@ -20,7 +20,7 @@ from pfntrack.check.search.setting import Setting
 from pfntrack.check.search.trace import scenario, spoken
 from pfntrack.designs import DESIGNS
 from pfntrack.errors import InputFormatError
-from pfntrack.releases import Release, release_for, release_with
+from pfntrack.releases import Release, release_or_design
 from pfntrack.scenario import ExpectProperty, Scenario, format_op
 
 # A search of a row takes seconds; one that takes this long is not conclusive.
@@ -87,7 +87,7 @@ class Hunted:
 
 def named(name: str) -> Release:
     """A release by its version, or the one that a design runs on."""
-    return release_with(name) if name in DESIGNS else release_for(name)
+    return release_or_design(name)
 
 
 def chosen(ids: Sequence[str]) -> list[Row | BooksRow]:

@@ -14,7 +14,7 @@ import attrs
 
 from pfntrack.errors import InputFormatError
 from pfntrack.field.read.facts import hex_range, human_size
-from pfntrack.field.read.kernelrelease import KernelRelease, parse_release
+from pfntrack.field.read.kernelrelease import KernelRelease, named_release, parse_release
 from pfntrack.field.read.lines import clean, decode, printable
 from pfntrack.field.read.parse import parse_line
 from pfntrack.field.read.ranges import overlap
@@ -351,10 +351,12 @@ def load(
         context = attrs.evolve(context, mappings=(*context.mappings, *parse_maps(_read(maps))))
         sources.append("maps")
     if kernel is not None:
-        release = parse_release(kernel)
+        release = named_release(kernel)
         if release is None:
+            likely = parse_release(kernel)
+            hint = f"; did you mean {likely}?" if likely else ""
             raise InputFormatError(
-                f"--kernel {printable(kernel)}: expected a release such as 6.12.31"
+                f"--kernel {printable(kernel)}: expected a release such as 6.12.31{hint}"
             )
         context = attrs.evolve(context, release=release)
     return attrs.evolve(context, sources=tuple(dict.fromkeys(sources)))

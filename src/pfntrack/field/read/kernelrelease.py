@@ -14,6 +14,11 @@ import attrs
 _RELEASE = re.compile(r"(?<![\d.])(\d{1,2})\.(\d{1,3})(?:\.(\d{1,3}))?(?:\.\d+)?(?:-(rc\d+))?")
 _DEBIAN = re.compile(r"\bDebian (\d{1,2}\.\d{1,3}\.\d{1,3}(?:-rc\d+)?)")
 _VENDOR = re.compile(r"\.(?:el\d|fc\d|amzn\d)|-generic\b|-aws\b|-azure\b|-gcp\b|-oem\b|-default\b")
+_NAMED = re.compile(
+    r"(?:Linux version |Debian )?[0-9]{1,2}\.[0-9]{1,3}(?:\.[0-9]{1,3}){0,2}(?:-rc[0-9]+)?"
+    r"(?:[-+~][\w.+~-]*)?(?: \(Debian [^,()]*\))?",
+    re.ASCII,
+)
 # Where a text states the running release. Each is tried on one cleaned line.
 _SOURCES = (
     re.compile(r"Linux version (\S{3,80}.{0,400})"),
@@ -85,6 +90,11 @@ def parse_release(text: str) -> KernelRelease | None:
         int(rc[2:]) if rc else None,
         text.strip()[:120],
     )
+
+
+def named_release(word: str) -> KernelRelease | None:
+    """A release that somebody names: a version, as uname or a package writes it, and no more."""
+    return parse_release(word) if _NAMED.fullmatch(word.strip()) else None
 
 
 def release_in_line(line: str) -> KernelRelease | None:

@@ -74,7 +74,8 @@ def case(runs: Sequence[Json], pool: Pool, first: int | None = None, name: str =
 def _side(run: Json, pool: Pool) -> Json:
     end = run["end"]
     return {
-        "release": run["release"],
+        "release": _release(run),
+        "note": run.get("note", ""),
         "design": run["design"],
         "source": source(run),
         "broken": run["broken"],
@@ -86,6 +87,11 @@ def _side(run: Json, pool: Pool) -> Json:
             "claims": end["expectations"],
         },
     }
+
+
+def _release(run: Json) -> str:
+    asked = run.get("asked", run["release"])
+    return str(asked if asked == run["release"] else f"{asked}, modelled as {run['release']}")
 
 
 def _step(step: Json, pool: Pool) -> Json:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pfntrack.check.judged.properties import PROPERTIES
@@ -42,7 +42,13 @@ def _comparison(body: list[Json], _name: str) -> Json:
 def _explorer(cases: list[tuple[tuple[str, int | None], list[Json]]], title: str) -> Json:
     pool = Pool()
     made = [case(runs, pool, first, name) for (name, first), runs in cases]
-    return {"title": title, "data": {"cases": made, "pool": pool.values}}
+    about = " ".join(_notes([run for _, runs in cases for run in runs]))
+    return {"title": title, "about": about, "data": {"cases": made, "pool": pool.values}}
+
+
+def _notes(runs: Sequence[Json]) -> list[str]:
+    """Kernels that were asked for and are not those that were modelled, each once."""
+    return list(dict.fromkeys(f"{run['note']}." for run in runs if run.get("note")))
 
 
 def _check(body: Json, _name: str) -> Json:
@@ -69,7 +75,9 @@ def _check(body: Json, _name: str) -> Json:
         reach = f"not broken by the {body['states']:,} states seen so far"
     return {
         "title": f"Check of {body['release']} ({body['design']})",
-        "about": f"{broken} of {len(properties)} properties break within the bounds.",
+        "about": " ".join(
+            [f"{broken} of {len(properties)} properties break within the bounds.", *_notes([body])]
+        ),
         "check": body | {"rows": properties, "reach": reach},
         "data": {"cases": made, "pool": pool.values},
     }
