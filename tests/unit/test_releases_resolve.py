@@ -30,6 +30,7 @@ ALL = {**RELEASES, **HISTORIC}
         ("6.12.22", "6.14"),
         ("6.12.24", "6.12.25"),
         ("6.12.31", "6.12"),
+        ("6.12.117", "6.12"),
         ("6.13", "6.14"),
         ("6.15", "6.14"),
         ("6.16", "6.16"),
@@ -45,7 +46,7 @@ def test_which_release_stands_for_a_kernel(asked: str, release: str) -> None:
     found = release_for(asked)
     assert found.name == release
     assert found.note.startswith("warning: ") == found.beyond == (asked in ("7.10", "10.1"))
-    if asked != release:
+    if asked not in (release, "6.12.117"):
         assert f"{asked}, modelled as {release}: " in found.note
 
 
@@ -65,7 +66,7 @@ def test_nothing_is_replaced_in_silence(major: int, minor: int, patch: int | Non
         return
     found = release_for(asked)
     assert attrs.evolve(found, asked="", why="", beyond=False) == ALL[found.name]
-    assert (found.name == asked) == (not found.note)
+    assert (asked in (found.name, found.kernels.removeprefix("Debian "))) == (not found.note)
     assert not found.note or f"{asked}, modelled as {found.name}: {found.why}" in found.note
 
 

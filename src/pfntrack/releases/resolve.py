@@ -52,6 +52,7 @@ def _numbers(name: str, patch: float) -> Version:
 
 
 _WINDOWS = _windows()
+_RECORDED = {release.kernels.removeprefix("Debian "): release for release in RELEASES.values()}
 _OLDEST, _NEWEST = _WINDOWS[0], max(_WINDOWS, key=lambda window: window.last)
 
 
@@ -63,6 +64,8 @@ def release_for(name: str) -> Release:
     name = name.strip()
     if name in RELEASES or name in HISTORIC:
         return RELEASES.get(name) or HISTORIC[name]
+    if name in _RECORDED:
+        return _RECORDED[name]
     numbers = _VERSION.fullmatch(name)
     if numbers is None:
         raise InputFormatError(f"kernel {name!r}: expected a version such as 6.12{_meant(name)}")

@@ -16,12 +16,10 @@ from collections.abc import Sequence
 import attrs
 
 from pfntrack.audit.judged.intervals import Disjoint, Intervals, Range
+from pfntrack.audit.judged.sharing import MAX_PARTNERS, Sharing
 from pfntrack.audit.read.evidence import HOLDERS, Evidence, Row
 from pfntrack.audit.read.users import Untracked, User
 from pfntrack.state import Confidence, KernelMapping, Reservation
-
-# A VMA or a reservation with more counterparts than this is described by the first ones.
-MAX_PARTNERS = 32
 
 
 class Standing(enum.Enum):
@@ -53,12 +51,16 @@ class Holding:
 
 @attrs.frozen
 class Ownership:
-    """The answer for every reservation, and the holders that found none of their own."""
+    """The answer for every reservation, and the holders that found none of their own.
+
+    `ambiguous`: some entry has no holder, but which of several cannot be told.
+    """
 
     holdings: tuple[Holding, ...]
     lone_users: tuple[User, ...]
     lone_areas: tuple[KernelMapping, ...]
     moving: Disjoint
+    ambiguous: bool = False
 
 
 def match(evidence: Evidence, people: Sequence[User]) -> Ownership:
@@ -75,6 +77,7 @@ class _Match:
         self.people = people
         self.found: list[Holding | None] = [None] * len(self.rows)
         self.untracked = Untracked(evidence)
+        self.ambiguous = False
         self.moving = _moving(evidence)
         self.claims = Disjoint((start, end) for start, end, _ in evidence.state.claims)
 
@@ -83,7 +86,9 @@ class _Match:
         lone_users = self._contexts() if self.evidence.contexts else self._flags()
         self._rest()
         holdings = tuple(held for held in self.found if held is not None)
-        return Ownership(holdings, tuple(lone_users), tuple(lone_areas), self.moving)
+        return Ownership(
+            holdings, tuple(lone_users), tuple(lone_areas), self.moving, self.ambiguous
+        )
 
     def _areas(self) -> list[KernelMapping]:
         """Ioremap areas take the entries of their range; those without one come back."""
@@ -185,9 +190,17 @@ class _Match:
                 lone.append(user)
             else:
                 groups[span].append(user)
+        short = [span for span in left if len(groups.get(span, ())) < len(left[span])]
+        spare = Sharing(left, groups, self.people) if short else None
+        unclear = [span for span in short if spare is not None and not spare.settle(span)]
         for span, partners in groups.items():
             self._share(left[span], partners)
-        self._maybe([span for span in left if span not in groups], left)
+        for span in unclear:
+            inside = spare.inside(span) if spare is not None else ()
+            for at in left[span] if inside else ():
+                if self.found[at] is None:
+                    self.found[at] = Holding(Standing.OWNED, "possible", tuple(inside))
+                    self.ambiguous = True
         return [user for user in lone if user.tracked]
 
     def _read_contexts(self) -> list[User]:
@@ -206,21 +219,6 @@ class _Match:
             else:
                 lone += sharers[context.id]
         return lone
-
-    def _maybe(self, empty: list[Range], left: dict[Range, list[int]]) -> None:
-        """Entries without a VMA of their own, but with VMAs inside that could be their pieces."""
-        inside = [u for u in self.people if u.phys is not None and u.tracked is not False]
-        index = Intervals([u.phys for u in inside if u.phys is not None]) if empty else None
-        for span in empty:
-            found = []
-            for at in index.overlapping(*span) if index else ():
-                phys = inside[at].phys
-                if phys is not None and span[0] <= phys[0] and phys[1] <= span[1]:
-                    found.append(inside[at])
-                if len(found) >= MAX_PARTNERS:
-                    break
-            for at in left[span] if found else ():
-                self.found[at] = Holding(Standing.OWNED, "possible", tuple(found))
 
     def _around(self, index: Intervals, ranges: list[Range], phys: Range) -> Range | None:
         """The smallest left-over entry that contains the range."""

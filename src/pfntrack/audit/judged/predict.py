@@ -56,6 +56,8 @@ def forecast(evidence: Evidence, people: Sequence[User], owners: Ownership) -> F
         return Forecast(decidable=False)
     if evidence.pat_on is not False and evidence.vm_pat and _guessing(evidence, owners):
         return Forecast(decidable=False)
+    if owners.ambiguous:
+        return Forecast(decidable=False)
     return _Replay(evidence, people, owners).run()
 
 

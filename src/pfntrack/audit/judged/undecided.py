@@ -18,7 +18,10 @@ def open_questions(evidence: Evidence, people: Sequence[User], exits: Forecast) 
         yield "PAT is off: nothing is tracked, so there is nothing to leak or to lose"
         return
     if not exits.decidable:
-        yield "what exits leave behind: the list, the processes or the release are not known whole"
+        yield (
+            "what exits leave behind: the list, the processes, the release or who holds what "
+            "is not known whole"
+        )
     if evidence.gaps & {"reservations", "claims"}:
         yield "which mappings no reservation covers: the tree or the resources are not whole"
     if not evidence.whole("log"):
