@@ -44,10 +44,14 @@ class VfioStyle(enum.Enum):
 
 @attrs.frozen
 class VfioDevice:
-    """State of one opened PCI function: BARs claimed so far, memory decoding."""
+    """State of one opened PCI function: BARs claimed so far, memory decoding.
+
+    `refused`: what each BAR that could not be had at open will say to mmap.
+    """
 
     bars: tuple[str, ...] = ()
     memory: bool = True
+    refused: tuple[tuple[str, int], ...] = ()
 
 
 @attrs.frozen
@@ -66,7 +70,11 @@ class VfioPci(Driver):
         step.phys = step.phys.with_device(file.mapping, VfioDevice())
         if self.claims_at_open:
             for bar in _bars(step.machine, file):
-                self._claim(step, file, bar)
+                if error := self._claim(step, file, bar):
+                    held = _device(step, file)
+                    refused = (*held.refused, (bar.name, error))
+                    held = attrs.evolve(held, refused=refused)
+                    step.phys = step.phys.with_device(file.mapping, held)
 
     def release(self, step: Step, file: File) -> None:
         """The device is closed: BARs are unmapped and released, in order."""
@@ -83,7 +91,7 @@ class VfioPci(Driver):
         bar, offset = _region(step.machine, file, vma.pgoff)
         if bar is None or offset + vma.pages > bar.pages or not vma.flags & VM_SHARED:
             return -errno.EINVAL, vma
-        if error := self._claim(step, file, bar):
+        if error := self._available(step, file, bar):
             return error, vma
         flags = vma.flags | VM_REMAP_FLAGS
         pgoff = vma.pgoff
@@ -148,8 +156,14 @@ class VfioPci(Driver):
                         current = mm.change(vma, drv=None)
                         zap_vma_ptes(step, mm, current, vma.start, vma.end)
 
+    def _available(self, step: Step, file: File, bar: Window) -> int:
+        """May the BAR be mapped? Decided at open, or by claiming it now."""
+        if self.claims_at_open:
+            return dict(_device(step, file).refused).get(bar.name, 0)
+        return self._claim(step, file, bar)
+
     def _claim(self, step: Step, file: File, bar: Window) -> int:
-        """Claim and ioremap a BAR once."""
+        """Claim and ioremap a BAR once; a BAR that cannot be mapped is given back."""
         held = _device(step, file)
         if bar.name in held.bars:
             return 0
@@ -157,6 +171,7 @@ class VfioPci(Driver):
             return -errno.EBUSY
         request_mem_region(step, bar.start, bar.end, "vfio-pci")
         if not ioremap(step, f"{file.mapping}:{bar.name}", bar.start, bar.end, CacheMode.UC_MINUS):
+            release_mem_region(step, bar.start, bar.end)
             return -errno.ENOMEM
         changed = attrs.evolve(held, bars=(*held.bars, bar.name))
         step.phys = step.phys.with_device(file.mapping, changed)

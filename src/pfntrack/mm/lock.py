@@ -48,6 +48,5 @@ def _set(step: Step, mm: Mm, start: int, end: int, flag: int, *, clear: bool, sk
         error, part = vma_modify(step, mm, vma, max(vma.start, start), min(vma.end, end))
         if error:
             return error
-        mm.change(part, flags=flags)
-    vma_merge(mm)
+        vma_merge(step, mm, mm.change(part, flags=flags))
     return 0

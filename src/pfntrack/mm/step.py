@@ -62,6 +62,8 @@ class MmQuirks:
     upgrades_exclusive: bool = True
     # mprotect to read-only gives up the commitment for memory never written to.
     mprotect_unaccounts: bool = False
+    # Memory that was written to merges into a neighbour that was not (from 6.16).
+    merges_into_untouched: bool = False
     has_mseal: bool = False
     # A fault that runs out of memory outside a memory cgroup says so.
     says_fault_oom: bool = True

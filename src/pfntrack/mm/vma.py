@@ -107,7 +107,8 @@ class Vma:
 
     `prot` is the cache type in `vm_page_prot`. `track` belongs to the tracking
     design (a context, a pfn), `drv` to the driver (membership in a list).
-    `anon_vma`: ordinary memory that has been written to, here or in a parent.
+    `anon_vma`: ordinary memory that has been written to, here or in a parent;
+    `forked`: its anon_vma is a clone of a parent's.
     `indexed` is the page offset by which the file's index knows the VMA, where
     that is no longer `pgoff`. `rank` orders VMAs of equal page offset in the
     index; no two states differ by it.
@@ -125,6 +126,7 @@ class Vma:
     track: Hashable = None
     drv: Hashable = None
     anon_vma: bool = False
+    forked: bool = False
     indexed: int | None = None
     rank: tuple[int, ...] = attrs.field(default=(), eq=False)
     origin: int | None = None

@@ -171,6 +171,7 @@ R7_3 = Release(
         mremap_realigns=True,
         mremap_checks_first=True,
         mprotect_unaccounts=True,
+        merges_into_untouched=True,
         stopped_by_holes=POPULATING,
         vm_enough_memory=_NOT_ENOUGH,
         has_mseal=True,

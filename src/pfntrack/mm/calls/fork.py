@@ -58,12 +58,13 @@ def dup_mmap(step: Step, parent: Mm, child: Mm) -> int:
         dst = step.tracking.fork(step, src, dst)
         # In a file's index the child's VMA comes right after the parent's.
         rank = (*src.rank, -step.tick())
-        dst = attrs.evolve(dst, flags=dst.flags & ~VM_LOCKED, indexed=None, rank=rank)
+        flags = dst.flags & ~VM_LOCKED
+        dst = attrs.evolve(dst, flags=flags, indexed=None, rank=rank, forked=src.anon_vma)
         dst = child.insert(dst)
         if step.quirks.fork_opens_first:
             dst = _open(step, child, dst)
         if src.flags & VM_WIPEONFORK:
-            child.change(dst, anon_vma=False)
+            child.change(dst, anon_vma=False, forked=False)
             continue
         error = copy_page_range(step, child, dst, parent, src)
         if not step.quirks.fork_opens_first:

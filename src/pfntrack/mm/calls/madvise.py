@@ -97,8 +97,7 @@ def madvise_vma_behavior(step: Step, mm: Mm, vma: Vma, start: int, end: int, adv
     error, vma = vma_modify(step, mm, vma, start, end)
     if error:
         return error
-    mm.change(vma, flags=flags)
-    vma_merge(mm)
+    vma_merge(step, mm, mm.change(vma, flags=flags))
     return 0
 
 

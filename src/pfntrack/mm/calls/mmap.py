@@ -92,7 +92,7 @@ def mmap_region(step: Step, mm: Mm, vma: Vma) -> int:
     if frees_last:
         remove_vmas(step, old)
     if not error:
-        vma_merge(mm)
+        vma_merge(step, mm, mm.current(vma))
     return error
 
 

@@ -76,7 +76,7 @@ def mprotect_fixup(step: Step, mm: Mm, vma: Vma, start: int, end: int, flags: in
         return error
     vma = mm.change(vma, flags=flags)
     change_protection(step, mm, vma)
-    vma_merge(mm)
+    vma_merge(step, mm, vma)
     return 0
 
 

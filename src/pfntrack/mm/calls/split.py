@@ -76,24 +76,48 @@ def vma_modify(step: Step, mm: Mm, vma: Vma, start: int, end: int) -> tuple[int,
     return 0, vma
 
 
-def vma_merge(mm: Mm) -> None:
-    """Join anonymous neighbours that are alike; special VMAs never merge."""
-    merged: list[Vma] = []
-    for vma in mm.vmas:
-        last = merged[-1] if merged else None
-        if (
-            last is not None
-            and last.end == vma.start
-            and vma.file is None
-            and not vma.flags & VM_SPECIAL
-            and attrs.evolve(
-                last, start=vma.start, end=vma.end, pgoff=vma.pgoff, anon_vma=vma.anon_vma
-            )
-            == vma
-            and last.pgoff + last.pages == vma.pgoff
-        ):
-            touched = last.anon_vma or vma.anon_vma
-            merged[-1] = attrs.evolve(last, end=vma.end, anon_vma=touched)
-        else:
-            merged.append(vma)
-    mm.vmas = tuple(merged)
+def vma_merge(step: Step, mm: Mm, vma: Vma) -> None:
+    """Join `vma`, which is new or has changed, with anonymous neighbours that are alike.
+
+    Special VMAs never merge.
+    """
+    vma = mm.current(vma)
+    for last in [each for each in mm.vmas if each.end == vma.start]:
+        if _alike(last, vma) and is_mergeable_anon_vma(step, vma, last):
+            vma = _join(mm, last, vma)
+    for following in [each for each in mm.vmas if each.start == vma.end]:
+        if _alike(vma, following) and is_mergeable_anon_vma(step, vma, following):
+            vma = _join(mm, vma, following)
+
+
+def is_mergeable_anon_vma(step: Step, vma: Vma, neighbour: Vma) -> bool:
+    """May the two share one anon_vma? What a fork has cloned takes in nobody else.
+
+    Two that have one each are taken to have the same: whether they merge then
+    changes nothing that is compared.
+    """
+    if vma.anon_vma == neighbour.anon_vma:
+        return True
+    if neighbour.anon_vma:
+        return not neighbour.forked
+    return step.quirks.merges_into_untouched and not vma.forked
+
+
+def _alike(low: Vma, high: Vma) -> bool:
+    """Does `high` go on where `low` ends, in everything but their anon_vma?"""
+    if high.file is not None or high.flags & VM_SPECIAL or low.pgoff + low.pages != high.pgoff:
+        return False
+    moved = attrs.evolve(low, start=high.start, end=high.end, pgoff=high.pgoff)
+    return high == attrs.evolve(moved, anon_vma=high.anon_vma, forked=high.forked)
+
+
+def _join(mm: Mm, low: Vma, high: Vma) -> Vma:
+    """Put `[low.start, high.end)` in place of the two."""
+    whole = attrs.evolve(
+        low,
+        end=high.end,
+        anon_vma=low.anon_vma or high.anon_vma,
+        forked=low.forked or high.forked,
+    )
+    mm.vmas = tuple(whole if each == low else each for each in mm.vmas if each != high)
+    return whole
