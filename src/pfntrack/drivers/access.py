@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from pfntrack.drivers.kernel import ioremap, iounmap
 from pfntrack.mm import pagetable
-from pfntrack.mm.calls.fault import STAMP, do_fault
+from pfntrack.mm.calls.fault import STAMP, do_fault, loaded
 from pfntrack.mm.ops import Result
 from pfntrack.mm.space import Mm
 from pfntrack.mm.step import Lock, Step, pfnmap
@@ -51,4 +51,4 @@ def generic_access_phys(step: Step, run: pagetable.PteRun) -> Result:
     if not ioremap(step, "access", start, start + PAGE_SIZE, run.cache):
         return _EIO
     iounmap(step, "access")
-    return Result(value=STAMP if run.pfn in step.phys.written else 0)
+    return Result(value=loaded(step, run.pfn))

@@ -44,13 +44,12 @@ class VfioStyle(enum.Enum):
 
 @attrs.frozen
 class VfioDevice:
-    """State of one opened PCI function: BARs claimed so far, memory decoding.
+    """State of one opened PCI function: BARs claimed so far.
 
     `refused`: what each BAR that could not be had at open will say to mmap.
     """
 
     bars: tuple[str, ...] = ()
-    memory: bool = True
     refused: tuple[tuple[str, int], ...] = ()
 
 
@@ -85,6 +84,7 @@ class VfioPci(Driver):
             if window is not None:
                 release_mem_region(step, window.start, window.end)
         step.phys = step.phys.with_device(file.mapping, None)
+        set_memory(step, file, on=True)
 
     def mmap(self, step: Step, mm: Mm, vma: Vma) -> tuple[int, Vma]:
         file = _file(vma)
@@ -102,7 +102,7 @@ class VfioPci(Driver):
         return 0, mm.change(vma, flags=flags, pgoff=pgoff, prot=CacheMode.UC_MINUS)
 
     def fault(self, step: Step, mm: Mm, vma: Vma, page: int) -> str:
-        if not _device(step, _file(vma)).memory:
+        if _bdf(_file(vma)) in step.phys.undecoded:
             step.note("vfio_pci_mmap_fault", "memory decoding is off: SIGBUS")
             return "SIGBUS"
         if self.style is VfioStyle.INSERT_AT_FAULT:
@@ -194,9 +194,14 @@ def region_offset(bar: int) -> int:
 
 
 def set_memory(step: Step, file: File, *, on: bool) -> None:
-    """Record the state of memory decoding."""
-    changed = attrs.evolve(_device(step, file), memory=on)
-    step.phys = step.phys.with_device(file.mapping, changed)
+    """Switch memory decoding of the function; closing it restores what was at open."""
+    others = step.phys.undecoded - {_bdf(file)}
+    step.phys = attrs.evolve(step.phys, undecoded=others if on else others | {_bdf(file)})
+
+
+def _bdf(file: File) -> str:
+    assert file.window is not None  # noqa: S101 - set when the device is opened
+    return file.window.bdf
 
 
 def _file(vma: Vma) -> File:

@@ -116,7 +116,9 @@ class Physical:
 
     `tracking` belongs to the tracking design and `devices` to the drivers
     (pairs of name and value, sorted by name); `written` are the device pages
-    that a program has stored to; `direct_map` the changed types of low RAM.
+    that a program has stored to, `undecoded` the PCI functions (BDFs) whose memory
+    decoding is off: they hear no store and answer no load; `direct_map` the changed
+    types of low RAM.
     `clock` counts what has been put into the indexes of files; no two states
     differ by it.
     """
@@ -129,6 +131,7 @@ class Physical:
     tracking: Hashable = None
     devices: tuple[tuple[str, Hashable], ...] = ()
     written: frozenset[int] = frozenset()
+    undecoded: frozenset[str] = frozenset()
     direct_map: TypeRuns = ()
     max_map_count: int = 65530
     overcommit: int = 0

@@ -33,7 +33,24 @@ def read(step: Step, mm: Mm, page: int) -> Result:
         return Result(value=STAMP if run.stamped else 0)
     if any(w.registers and w.pfn <= run.pfn < w.pfn + w.pages for w in step.machine.windows):
         return Result()  # a register of the device: nobody knows
-    return Result(value=STAMP if run.pfn in step.phys.written else 0)
+    return Result(value=loaded(step, run.pfn))
+
+
+def loaded(step: Step, pfn: int) -> int:
+    """What a load from the device page `pfn` gives.
+
+    A function that decodes no memory does not answer: zeros in QEMU, as a rule
+    all ones on hardware.
+    """
+    return STAMP if decodes(step, pfn) and pfn in step.phys.written else 0
+
+
+def decodes(step: Step, pfn: int) -> bool:
+    """Does the function behind `pfn` listen?"""
+    off = step.phys.undecoded
+    return not off or not any(
+        w.bdf in off and w.pfn <= pfn < w.pfn + w.pages for w in step.machine.windows
+    )
 
 
 def write(step: Step, mm: Mm, page: int) -> Result:
@@ -41,7 +58,7 @@ def write(step: Step, mm: Mm, page: int) -> Result:
     if signal := _access(step, mm, page, VM_WRITE):
         return signal
     run = pagetable.lookup(mm.ptes, page)
-    if run is not None and run.pfn is not None:
+    if run is not None and run.pfn is not None and decodes(step, run.pfn):
         step.phys = attrs.evolve(step.phys, written=step.phys.written | {run.pfn})
     mm.ptes = pagetable.change(
         mm.ptes,
