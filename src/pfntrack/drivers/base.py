@@ -17,6 +17,7 @@ class Driver:
     page_mkwrite = False
     regular = False
     has_access = False
+    has_mmap = True
 
     def mmap(self, step: Step, mm: Mm, vma: Vma) -> tuple[int, Vma]:
         return -errno.ENODEV, vma

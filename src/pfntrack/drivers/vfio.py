@@ -53,6 +53,22 @@ class VfioDevice:
     refused: tuple[tuple[str, int], ...] = ()
 
 
+class VfioContainer(Driver):
+    """/dev/vfio/vfio. Up to 6.0 it hands mmap to the IOMMU driver, which has none: EINVAL."""
+
+    def __init__(self, *, mmaps: bool) -> None:
+        self.has_mmap = mmaps
+
+    def mmap(self, step: Step, mm: Mm, vma: Vma) -> tuple[int, Vma]:
+        return -errno.EINVAL, vma
+
+
+class VfioGroup(Driver):
+    """/dev/vfio/GROUP: nothing to map."""
+
+    has_mmap = False
+
+
 @attrs.frozen
 class VfioPci(Driver):
     """The driver behind a VFIO device descriptor.

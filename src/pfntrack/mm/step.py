@@ -277,6 +277,9 @@ class FileOps(Protocol):
     has_access: bool
     """`vm_ops->access` lets debuggers read the mapping."""
 
+    has_mmap: bool
+    """There is an `f_op->mmap`; without one nothing is unmapped to make room."""
+
     def mmap(self, step: Step, mm: Mm, vma: Vma) -> tuple[int, Vma]:
         """`f_op->mmap`; (error, VMA)."""
         ...

@@ -13,7 +13,7 @@ import attrs
 from pfntrack.drivers.devmem import DevMem
 from pfntrack.drivers.parametric import Parametric
 from pfntrack.drivers.sysfs import PciResource
-from pfntrack.drivers.vfio import VfioPci
+from pfntrack.drivers.vfio import VfioContainer, VfioGroup, VfioPci
 from pfntrack.errors import ModelError
 from pfntrack.mm import ops
 from pfntrack.mm.ops import Op, Result
@@ -61,6 +61,8 @@ class Kernel:
             "devmem": DevMem(),
             "sysfs": PciResource(),
             "driver": Parametric(),
+            "vfio-container": VfioContainer(mmaps=release.vfio_container_mmaps),
+            "vfio-group": VfioGroup(),
             "vfio": VfioPci(release.vfio, release.vfio_claims_at_open),
         }
 

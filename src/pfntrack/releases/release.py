@@ -40,6 +40,7 @@ class Release:
     since: str = ""
     until: str = ""
     vfio_claims_at_open: bool = False
+    vfio_container_mmaps: bool = False
     # Functions that a probe on this release can see being called, but not
     # where they are inlined: pairs of caller and callee.
     visible_calls: frozenset[str] = frozenset()
@@ -110,6 +111,7 @@ R5_10 = Release(
         revokes_sysfs=False,
     ),
     vfio=VfioStyle.REMAP_AT_FAULT,
+    vfio_container_mmaps=True,
     visible_calls=_VM_PAT | _FREE | {"untrack_pfn_moved"},
     inlined_calls=frozenset(
         {

@@ -36,10 +36,6 @@ from pfntrack.mm.vma import (
 def vm_flags(file: File | None, prot: str, *, shared: bool) -> tuple[int, int]:
     """Flags of a new mapping: (error, flags) (`do_mmap`)."""
     flags = calc_prot(prot) | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC | VM_SOFTDIRTY
-    if file is not None and file.noexec:
-        if flags & VM_EXEC:
-            return -errno.EPERM, 0
-        flags &= ~VM_MAYEXEC
     if shared:
         flags |= VM_SHARED | VM_MAYSHARE
         if file is not None and file.readonly:
@@ -48,6 +44,10 @@ def vm_flags(file: File | None, prot: str, *, shared: bool) -> tuple[int, int]:
             flags &= ~(VM_MAYWRITE | VM_SHARED)
     elif flags & VM_WRITE:
         flags |= VM_ACCOUNT
+    if file is not None and file.noexec:
+        if flags & VM_EXEC:
+            return -errno.EPERM, 0
+        flags &= ~VM_MAYEXEC
     return 0, flags
 
 
@@ -71,6 +71,9 @@ def mmap(
     error, flags = vm_flags(file, prot, shared=shared)
     if error:
         return error
+    ops = step.ops(file)
+    if ops is not None and not ops.has_mmap:
+        return -errno.ENODEV
     return mmap_region(step, mm, Vma(at, at + pages, flags, pgoff, file=file))
 
 
