@@ -11,6 +11,7 @@ import attrs
 from pfntrack.drivers import kernel as kernel_side
 from pfntrack.errors import ModelError
 from pfntrack.mm import ops
+from pfntrack.mm.calls.fault import HANG
 from pfntrack.mm.calls.fork import fork
 from pfntrack.mm.calls.truncate import TO_THE_END, Span, unmap_mapping_range
 from pfntrack.mm.calls.unmap import exit_mmap
@@ -44,7 +45,7 @@ def _local(work: Work, op: Op) -> Result:
     result = LOCAL_CALLS[type(op)](work.step, work.mm, op, file)
     if any(isinstance(event, Oops) for event in work.step.events):
         # The task dies inside the kernel and keeps its locks.
-        return Result(-1, signal="HANG")
+        return HANG
     return result
 
 

@@ -21,7 +21,7 @@ DEBUGPAT = (Added, Freed, Overlap)
 def result_word(result: Result) -> str:
     """`ok`, an errno name, a signal, and what else the result carries."""
     if result.signal:
-        return f"SIG{result.signal}"
+        return "never returns" if result.signal == "HANG" else f"SIG{result.signal}"
     if result.ret < 0:
         return result.err
     if result.value is not None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import attrs
 
 from pfntrack.errors import InputFormatError, ModelError
-from pfntrack.pat.events import Event, Oops
+from pfntrack.mm.calls.fault import HANG
 from pfntrack.releases.kernel import Kernel
 from pfntrack.releases.release import Release
 from pfntrack.releases.resolve import release_for
@@ -148,7 +148,7 @@ def replay(trace: Trace, release: Release) -> ScenarioReport:
             reports.append(StepReport(number, shown, not_comparable=str(error)))
             continue
         world = outcome.world
-        if _bug(outcome.events) and _bug_recorded(step):
+        if outcome.result.signal == HANG.signal and _bug_recorded(step):
             reports.append(StepReport(number, shown, limit="kernel BUG"))
             rest = trace.steps[number + 1 :]
             reports += [
@@ -172,12 +172,8 @@ def _shown(step: Json) -> str:
     return " ".join(f"{key}={value}" for key, value in step["op"].items())
 
 
-def _bug(events: Iterable[Event]) -> bool:
-    return any(isinstance(event, Oops) for event in events)
-
-
 def _bug_recorded(step: Json) -> bool:
-    """A BUG shows as an oops, or as a task or guest that no longer answers."""
+    """What never comes back shows as an oops, or as a task or guest that does not answer."""
     oops = any(each.get("ev") == "oops" for each in step["events"])
     return oops or step["result"].get("signal") in ("HANG", "LOST")
 

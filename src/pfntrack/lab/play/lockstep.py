@@ -14,8 +14,9 @@ import attrs
 from pfntrack.errors import ModelError, NoSuchProcessError
 from pfntrack.lab.guests.guest import Guest
 from pfntrack.lab.play.programs import model_op
+from pfntrack.mm.calls.fault import HANG
 from pfntrack.mm.ops import Op, Result
-from pfntrack.pat.events import Event, Oops
+from pfntrack.pat.events import Event
 from pfntrack.pat.physical import Machine
 from pfntrack.releases import Kernel, Release, World
 from pfntrack.traces.compare import Difference, compare_step
@@ -39,8 +40,8 @@ class Done:
 
     @property
     def bug(self) -> bool:
-        """Does the kernel die of it?"""
-        return any(isinstance(event, Oops) for event in self.events)
+        """Does the task never come back from it? It dies in the kernel, or faults for ever."""
+        return self.result.signal == HANG.signal
 
 
 @attrs.frozen(slots=True)

@@ -21,6 +21,7 @@ from pfntrack.pat.events import Log
 STAMP = 0x5A5A5A5A
 _RETRY = "Huh VM_FAULT_OOM leaked out to the #PF handler. Retrying PF"
 SIGBUS, SIGSEGV = Result(ret=-1, signal="BUS"), Result(ret=-1, signal="SEGV")
+HANG = Result(ret=-1, signal="HANG")
 
 
 def read(step: Step, mm: Mm, page: int) -> Result:
@@ -89,7 +90,8 @@ def _access(step: Step, mm: Mm, page: int, need: int) -> Result | None:
         if outcome == "oom" and step.quirks.says_fault_oom:
             step.emit(Log(_RETRY))
         vma = mm.current(vma)
-    return SIGBUS
+    step.note("do_user_addr_fault", "handled, it is said, and still no entry: it faults for ever")
+    return HANG
 
 
 def do_fault(step: Step, mm: Mm, vma: Vma, page: int, *, write: bool) -> str:
