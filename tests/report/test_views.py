@@ -15,9 +15,9 @@ from audit.build import SNAPSHOTS
 from pfntrack.check.run import run_scenario
 from pfntrack.cli import main
 from pfntrack.releases import release_for
+from pfntrack.report.facts import compared
 from pfntrack.report.html import document_of, page
 from pfntrack.report.html.axis import NARROW, axis, weight
-from pfntrack.report.html.differences import differences, first_difference
 from pfntrack.report.html.machine import MAX_ISLANDS, MAX_ROWS, machine
 from pfntrack.report.html.runs import Pool, case
 from pfntrack.report.json_run import run_json
@@ -63,18 +63,18 @@ def runs(name: str, *releases: str) -> list[dict[str, Any]]:
 def test_differences() -> None:
     """The first step that differs, in what, and who goes with whom."""
     made = runs("truncate-middle", "6.1", "6.12", "7.3")
-    groups, differs = differences(made)
-    assert first_difference(made) == 3
-    assert groups[:3] == [[0, 0, 0], [0, 0, 0], [0, 0, 1]]
-    assert differs[2] == ["reservations", "tracking", "properties"]
-    assert first_difference(made[:2]) is None
+    found = compared(made)
+    assert found.first == 3
+    assert found.groups[:3] == ((0, 0, 0), (0, 0, 0), (0, 0, 1))
+    assert found.differs[2] == ("reservations", "tracking", "properties")
+    assert compared(made[:2]).first is None
 
 
 def test_a_run_that_was_lost() -> None:
     """A guest that died shows where: its run ends before the other."""
     model, kernel = runs("truncate-middle", "6.12", "6.12")
     kernel["source"], kernel["steps"] = "kernel", kernel["steps"][:4]
-    assert first_difference([model, kernel]) == 5
+    assert compared([model, kernel]).first == 5
     made = case([kernel, model], Pool())
     assert len(made["steps"]) == len(model["steps"])
     assert made["first"] == 5
@@ -97,12 +97,11 @@ def test_a_difference_of_one_field(change: Any, name: str) -> None:
     (model,) = runs("truncate-middle", "6.12")
     other = copy.deepcopy(model)
     change(other["steps"][1])
-    _, differs = differences([model, other])
-    assert differs[1] == [name]
+    assert compared([model, other]).differs[1] == (name,)
     for run, pid in ((model, 100), (other, 93)):
         text = f"x86/PAT: A:{pid} freeing invalid memtype"
         run["steps"][5]["events"] = [{"kind": "free_invalid", "level": 6, "text": text}]
-    assert differences([model, other])[1][5] == []
+    assert compared([model, other]).differs[5] == ()
 
 
 def test_equal_parts_are_stored_once() -> None:

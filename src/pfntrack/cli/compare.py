@@ -17,14 +17,15 @@ from pfntrack.cli.common import (
 )
 from pfntrack.errors import InputFormatError
 from pfntrack.report.json_run import comparison_json
-from pfntrack.report.text import comparison_text, first_difference
+from pfntrack.report.text import comparison_text
 
 HELP = "run a scenario under several releases or designs, side by side"
 DESCRIPTION = """\
 Run scenarios under several kernel releases or tracking designs and show what an
-observer would see of each, step by step: result, reservations, tracked
-mappings, page-table entries, log. The first step at which they differ is
-marked and explained.
+observer would see of each, step by step: result, reservations (the kernel's own
+as well), tracked mappings, page-table entries, log. The first step at which they
+differ in one of these, in the mappings' ranges and permissions or in what broke is
+marked and explained, and a line says what was compared.
 
 With --explore the program is searched for: breadth-first over all programs
 within bounds, so the first that shows a difference is the shortest.
@@ -63,17 +64,17 @@ def run(args: argparse.Namespace) -> int:
     if not args.scenario:
         raise InputFormatError("name a scenario, or --explore two models")
     chosen = releases(args.releases)
-    compared = [
-        [run_scenario(scenario, release) for release in chosen]
+    document = [
+        comparison_json([run_scenario(scenario, release) for release in chosen])
         for scenario in scenarios(args.scenario)
     ]
-    document = [comparison_json(runs) for runs in compared]
     write_html(args.html, "comparison", document)
     if args.json:
         write_json(document)
     else:
-        print("\n".join(comparison_text(runs) for runs in compared), end="")
+        print("\n".join(comparison_text(each) for each in document), end="")
     found = any(
-        first_difference(runs) is not None or any(each.broken for each in runs) for runs in compared
+        each["first_difference"] is not None or any(run["broken"] for run in each["runs"])
+        for each in document
     )
     return 1 if found else 0

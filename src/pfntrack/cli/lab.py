@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pfntrack.check.run import run_scenario
 from pfntrack.cli.common import add_html, add_json, make_folder, output_file, write_html, write_json
 from pfntrack.errors import GuestError
 from pfntrack.lab.guests.qemu import require_tools
@@ -17,12 +16,13 @@ from pfntrack.lab.images.build import boot_files
 from pfntrack.lab.images.kernels import RELEASES, Kernel, cached_versions, fetch, find
 from pfntrack.lab.observe.traces import dump
 from pfntrack.lab.play.conform import LIBRARY, Verdict, conform, gather, outcomes
+from pfntrack.lab.play.lockstep import replay
 from pfntrack.lab.play.programs import Plan
 from pfntrack.lab.play.record import describe
 from pfntrack.lab.random import fuzz
-from pfntrack.releases import Release, release_for
+from pfntrack.releases import release_for
 from pfntrack.report import lab_verdicts
-from pfntrack.report.html.differences import first_difference
+from pfntrack.report.beside import beside
 from pfntrack.report.json_run import run_json
 from pfntrack.report.lab_run import observed_text, run_of
 
@@ -180,7 +180,8 @@ def _run(args: argparse.Namespace) -> int:
     release = release_for(kernel.series)
     observed = run_of(plan, outcome.trace, release)
     if args.html:
-        write_html(args.html, "comparison", [_beside(plan, outcome.trace, release)])
+        report = replay(outcome.trace, release)
+        write_html(args.html, "comparison", [beside(plan, outcome.trace, release, report)])
     if args.json:
         write_json(run_json(observed, "kernel"))
     else:
@@ -242,19 +243,6 @@ def _conform(args: argparse.Namespace) -> int:
     return OK if all(each.agrees or each.skipped for each in everything) else FINDINGS
 
 
-def _beside(
-    plan: Plan, trace: Mapping[str, Any], release: Release, first: int | None = None
-) -> dict[str, Any]:
-    """A run of the model and the one that was observed; `first` is the step that differs."""
-    model = run_json(run_scenario(plan.scenario, release))
-    runs = [model, run_json(run_of(plan, trace, release), "kernel")]
-    return {
-        "scenario": plan.scenario.name,
-        "first_difference": first_difference(runs) if first is None else first,
-        "runs": runs,
-    }
-
-
 def _with_runs(
     document: dict[str, Any], results: lab_verdicts.Results, plans: Sequence[Plan]
 ) -> dict[str, Any]:
@@ -262,9 +250,9 @@ def _with_runs(
     by_name = {plan.scenario.name: plan for plan in plans}
     for series, (release, verdicts) in results.items():
         document["kernels"][series]["comparisons"] = [
-            _beside(by_name[each.name], each.trace, release, each.first.number + 1)
+            beside(by_name[each.name], each.trace, release, each.report)
             for each in verdicts
-            if each.first and each.trace and each.name in by_name
+            if each.first and each.trace and each.report and each.name in by_name
         ][:MAX_SHOWN]
     return document
 

@@ -41,7 +41,7 @@ def text(
         f"  {other.release.title}: {difference.values[1] or 'nothing'}",
         "",
     ]
-    return "\n".join(lines) + "\n" + (comparison_text(runs) if runs else "")
+    return "\n".join(lines) + "\n" + (comparison_text(comparison_json(runs)) if runs else "")
 
 
 def difference_json(

@@ -14,7 +14,7 @@ from pfntrack.pat.cachemode import CacheMode
 from pfntrack.pat.events import Call, Event, Note, Task, Warn, WrongOwner
 from pfntrack.pat.ram import PAGE_SHIFT
 from pfntrack.releases import Release
-from pfntrack.report.text import first_difference
+from pfntrack.report.facts import compared
 from pfntrack.scenario.evaluate import Verdict
 from pfntrack.scenario.text import format_claim, format_scenario
 from pfntrack.state.schema import to_json
@@ -125,12 +125,13 @@ def _verdict(verdict: Verdict) -> Json:
 
 
 def comparison_json(runs: list[Run]) -> Json:
-    """One scenario under several releases, and the first step that differs."""
+    """One scenario under several releases: what was compared, and where they differ."""
+    made = [run_json(run) for run in runs]
     return {
         "schema": COMPARISON,
         "scenario": runs[0].scenario.name,
-        "first_difference": first_difference(runs),
-        "runs": [run_json(run) for run in runs],
+        **compared(made).as_json(),
+        "runs": made,
     }
 
 

@@ -6,29 +6,16 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from pfntrack.check.judged.properties import PROPERTIES, Violation
 from pfntrack.check.run import Run, StepRun
-from pfntrack.mm.ops import Result
-from pfntrack.pat.events import Added, Event, Freed, Note, Overlap
+from pfntrack.pat.events import Event, Note
 from pfntrack.pat.ram import PAGE_SHIFT
 from pfntrack.releases import Release
+from pfntrack.report import facts
 from pfntrack.report.changes import changes
-from pfntrack.state import Reservation, State
+from pfntrack.report.facts import DEBUGPAT, Json, result_word
+from pfntrack.state import State
 
 WIDTH = 64
-# Lines that a kernel prints only if booted with `debugpat`.
-DEBUGPAT = (Added, Freed, Overlap)
-
-
-def result_word(result: Result) -> str:
-    """`ok`, an errno name, a signal, and what else the result carries."""
-    if result.signal:
-        return "never returns" if result.signal == "HANG" else f"SIG{result.signal}"
-    if result.ret < 0:
-        return result.err
-    if result.value is not None:
-        return f"ok, loads {result.value:#x}"
-    if result.fired is not None:
-        return f"ok, struck {result.fired} times"
-    return "ok"
+_WORDS = (("reservations", "reserved"), ("entries", "mapped"), ("tracking", "tracked"))
 
 
 def place(state: State, violation: Violation) -> str:
@@ -111,54 +98,50 @@ def _leaked(run: Run, start: int, end: int) -> bool:
     return any(v.first << PAGE_SHIFT <= start and end <= v.end << PAGE_SHIFT for v in run.leaks)
 
 
-def comparison_text(runs: Sequence[Run]) -> str:
-    """The same scenario under several releases, side by side.
+def comparison_text(document: Json) -> str:
+    """A comparison document as text: the same scenario under several releases, side by side.
 
     Releases that show the same share a line; the first step at which they
     differ is marked, and there the rules that decided are named.
     """
-    scenario = runs[0].scenario
-    lines = notes(run.release for run in runs)
-    lines += [scenario.name, *([scenario.about] if scenario.about else []), ""]
-    first = first_difference(runs)
-    for number, steps in enumerate(zip(*(run.steps for run in runs), strict=True), 1):
-        groups = _groups([_seen(step) for step in steps])
+    runs, first = document["runs"], document["first_difference"]
+    scenario = runs[0]["scenario"]
+    lines = [run["note"] for run in runs if run["note"]]
+    lines += [scenario["name"], *([scenario["about"]] if scenario["about"] else []), ""]
+    for number, step in enumerate(document["steps"], 1):
         mark = "   <-- the first difference" if number == first else ""
-        lines.append(f"{number:3}. {steps[0].text}{mark}")
-        for view, members in groups.items():
-            names = "all" if len(groups) == 1 else _names([runs[member] for member in members])
-            why = [f"why: {rule}" for rule in _why(steps[members[0]].events)] if mark else []
-            lines += _hanging(names, [*view, *why])
-    lines.append("")
-    ends = _groups([(_end(run),) for run in runs])
-    for (end,), members in ends.items():
-        lines.append(f"{_names([runs[member] for member in members])}: {end}")
+        lines.append(f"{number:3}. {runs[0]['steps'][number - 1]['text']}{mark}")
+        for members in _members(step["groups"]):
+            names = "all" if len(members) == len(runs) else _names([runs[at] for at in members])
+            run = runs[members[0]]
+            why = _rules(run["steps"][number - 1]) if mark else []
+            lines += _hanging(names, [*_seen(run, number - 1, step["differs"]), *why])
+    what = f"{', '.join(document['compared'][:-1])} and {document['compared'][-1]}"
+    lines += ["", *([f"compared: {what}"] if first else [])]
+    ends = [_end(run) for run in runs]
+    for end in dict.fromkeys(ends):
+        alike = [run for run, other in zip(runs, ends, strict=True) if other == end]
+        lines.append(f"{_names(alike)}: {end}")
     if first is None:
-        lines.append("No step differs in result, reservations, tracking, entries or log.")
+        lines.append(f"No step differs in {what}.")
     return "\n".join(lines) + "\n"
 
 
-def first_difference(runs: Sequence[Run]) -> int | None:
-    """Number of the first step after which an observer can tell the runs apart."""
-    for number, steps in enumerate(zip(*(run.steps for run in runs), strict=True), 1):
-        if len({_seen(step) for step in steps}) > 1:
-            return number
-    return None
+def _members(groups: Sequence[int]) -> list[list[int]]:
+    """Positions of runs that show the same, in order of appearance."""
+    found: dict[int, list[int]] = {}
+    for at, group in enumerate(groups):
+        found.setdefault(group, []).append(at)
+    return list(found.values())
 
 
-def _groups(views: Sequence[tuple[str, ...]]) -> dict[tuple[str, ...], list[int]]:
-    """Positions of equal views, in order of appearance."""
-    found: dict[tuple[str, ...], list[int]] = {}
-    for number, view in enumerate(views):
-        found.setdefault(view, []).append(number)
-    return found
-
-
-def _names(runs: Sequence[Run]) -> str:
+def _names(runs: Sequence[Json]) -> str:
     """Releases with their designs: `6.1, 6.12 (vm-pat)`."""
     by_design: dict[str, list[str]] = {}
     for run in runs:
-        by_design.setdefault(run.release.design.name, []).append(run.release.title)
+        name, asked = run["release"], run["asked"]
+        title = name if asked == name else f"{asked}, modelled as {name}"
+        by_design.setdefault(run["design"], []).append(title)
     return ", ".join(f"{', '.join(names)} ({design})" for design, names in by_design.items())
 
 
@@ -169,46 +152,39 @@ def _hanging(name: str, lines: Sequence[str]) -> Iterator[str]:
         yield f"           {line}"
 
 
-def _end(run: Run) -> str:
-    left = [str(r) for r in run.leaked.reservations if _leaked(run, r.start, r.end)]
-    broken = [each for each in PROPERTIES if each in run.broken]
+def _end(run: Json) -> str:
+    spans = [(leak["start"], leak["end"]) for leak in run["end"]["leaks"]]
+    left = [
+        facts.held(each)
+        for each in run["end"]["state"]["reservations"]
+        if any(start <= each["start"] and each["end"] <= end for start, end in spans)
+    ]
+    broken = [each for each in PROPERTIES if each in run["broken"]]
     return f"breaks {', '.join(broken) or 'nothing'}; leaves {', '.join(left) or 'nothing'} behind"
 
 
-def _seen(step: StepRun) -> tuple[str, ...]:
-    """What an observer can tell after a step, in a few words; what is empty is left out."""
-    held = [str(r) for r in step.state.reservations if r.place and not _registers(step, r)]
-    tracked = [
-        f"{process.name}[{vma.start},{vma.end})"
-        for process in step.state.processes
-        for vma in process.vmas
-        if vma.tracked
-    ]
-    entries = [
-        f"{process.name}{entry}"
-        for process in step.state.processes
-        for vma in process.vmas
-        for entry in vma.entries
-    ]
-    lines = [result_word(step.result)]
-    if held:
-        lines.append(f"reserved {', '.join(held)}")
-    if entries:
-        lines.append(f"mapped   {', '.join(entries)}")
-    if tracked:
-        lines.append(f"tracked  {', '.join(tracked)}")
-    lines += [
-        f"log      {text}"
-        for event in step.events
-        if not isinstance(event, DEBUGPAT) and (text := event.text())
-    ]
-    lines += [f"BROKEN {v.property}: {place(step.state, v)}{v.reason}" for v in step.fresh]
-    return tuple(lines)
+def _seen(run: Json, at: int, differs: Sequence[str]) -> list[str]:
+    """The facts of a step in a few lines; what is empty is left out.
+
+    VMAs are told where nothing else shows how they differ.
+    """
+    seen: dict[str, list[str]] = {}
+    for fact in facts.facts(run, at):
+        seen.setdefault(fact.field, []).append(fact.text)
+    lines = seen["result"]
+    for field, word in (
+        ("reservations", "reserved"),
+        ("entries", "mapped"),
+        ("tracking", "tracked"),
+    ):
+        if field in seen:
+            lines.append(f"{word:<8} {', '.join(seen[field])}")
+    if "mappings" in differs and not {"result", "entries", "tracking"} & set(differs):
+        lines.append(f"areas    {', '.join(seen.get('mappings', ['none']))}")
+    lines += [f"log      {text}" for text in seen.get("log", [])]
+    return lines + seen.get(facts.PROPERTIES, [])
 
 
-def _registers(step: StepRun, held: Reservation) -> bool:
-    """Is the entry that of a kernel mapping that was there from the start?"""
-    return any(
-        (m.start, m.end) == (held.start, held.end) and ":" in m.owner
-        for m in step.state.kernel_mappings
-    )
+def _rules(step: Json) -> list[str]:
+    """The rules that decided, each once, in order."""
+    return list(dict.fromkeys(f"why: {each['function']}(): {each['rule']}" for each in step["why"]))

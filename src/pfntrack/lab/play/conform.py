@@ -137,4 +137,5 @@ def explain(trace: Mapping[str, Any], number: int, release: Release) -> Iterator
 def kernel_report(series: str, release: Release, verdicts: Sequence[Verdict]) -> KernelReport:
     """The verdicts as the report that recorded traces get, too."""
     reports = [each.report for each in verdicts if each.report is not None]
-    return KernelReport(series, release.name, tuple(sorted(reports, key=lambda each: each.name)))
+    ordered = tuple(sorted(reports, key=lambda each: each.name))
+    return KernelReport(series, release.name, ordered, release.note)

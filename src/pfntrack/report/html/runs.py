@@ -14,9 +14,8 @@ from typing import Any
 from pfntrack.mm.ops import Result
 from pfntrack.pat.cachemode import BY_CATTR
 from pfntrack.pat.ram import PAGE_SHIFT, PAGE_SIZE
+from pfntrack.report.facts import DEBUGPAT, compared, result_word, source
 from pfntrack.report.html.axis import Range, axis
-from pfntrack.report.html.differences import differences, source
-from pfntrack.report.text import DEBUGPAT, result_word
 
 Json = dict[str, Any]
 
@@ -42,16 +41,18 @@ class Pool:
         return self._numbers[key]
 
 
-def case(runs: Sequence[Json], pool: Pool, first: int | None = None, name: str = "") -> Json:
-    """One scenario and its runs; `first` is the first step that differs, where known.
+def case(runs: Sequence[Json], pool: Pool, judged: Json | None = None, name: str = "") -> Json:
+    """One scenario and its runs; `judged` is the document that has compared them.
 
-    `name` tells the case from others of the page.
+    Without one, or if it is an older one, they are compared here. `name` tells the
+    case from others of the page.
     """
     scenario = runs[0]["scenario"]
     longest = max(runs, key=lambda run: len(run["steps"]))
-    groups, differs = differences(runs)
-    if first is None:
-        first = next((at for at, names in enumerate(differs, 1) if names), None)
+    if judged is None or len(judged.get("steps", ())) != len(longest["steps"]):
+        judged = compared(runs).as_json()
+    groups = [step["groups"] for step in judged["steps"]]
+    differs = [step["differs"] for step in judged["steps"]]
     sides = [_side(run, pool) for run in runs]
     return {
         "name": name or scenario["name"],
@@ -63,7 +64,8 @@ def case(runs: Sequence[Json], pool: Pool, first: int | None = None, name: str =
         "steps": [{"line": step["line"], "text": step["text"]} for step in longest["steps"]],
         "groups": groups,
         "differs": differs,
-        "first": first,
+        "first": judged["first_difference"],
+        "compared": judged["compared"],
         "sides": sides,
         "windows": [_window(window) for window in runs[0]["start"]["windows"]],
         "physical": _physical(runs),

@@ -30,25 +30,31 @@ def view(document: Document) -> Json:
 
 
 def _run(body: Json, _name: str) -> Json:
-    return _explorer([(("", None), [body])], body["scenario"]["name"])
+    return _explorer([("", None, [body])], body["scenario"]["name"])
 
 
 def _comparison(body: list[Json], _name: str) -> Json:
-    cases = [((one["scenario"], one.get("first_difference")), one["runs"]) for one in body]
+    cases = [(one["scenario"], one, one["runs"]) for one in body]
     title = body[0]["scenario"] if len(body) == 1 else f"{len(body)} scenarios compared"
     return _explorer(cases, title)
 
 
-def _explorer(cases: list[tuple[tuple[str, int | None], list[Json]]], title: str) -> Json:
+def _explorer(cases: Sequence[tuple[str, Json | None, list[Json]]], title: str) -> Json:
     pool = Pool()
-    made = [case(runs, pool, first, name) for (name, first), runs in cases]
-    about = " ".join(_notes([run for _, runs in cases for run in runs]))
+    made = [case(runs, pool, judged, name) for name, judged, runs in cases]
+    about = " ".join([*_notes([run for *_, runs in cases for run in runs]), *_compared(made)])
     return {"title": title, "about": about, "data": {"cases": made, "pool": pool.values}}
 
 
 def _notes(runs: Sequence[Json]) -> list[str]:
     """Kernels that were asked for and are not those that were modelled, each once."""
     return list(dict.fromkeys(f"{run['note']}." for run in runs if run.get("note")))
+
+
+def _compared(cases: Sequence[Json]) -> list[str]:
+    """What the sides were compared in."""
+    fields = dict.fromkeys(", ".join(each["compared"]) for each in cases if len(each["sides"]) > 1)
+    return [f"Compared: {names}." for names in fields]
 
 
 def _check(body: Json, _name: str) -> Json:
@@ -91,7 +97,7 @@ def _conformance(body: Json, _name: str) -> Json:
         for one in report.get("comparisons", []):
             numbers[kernel, one["scenario"]] = len(made) + 1
             name = f"{one['scenario']} on {kernel}"
-            made.append(case(one["runs"], pool, one.get("first_difference"), name))
+            made.append(case(one["runs"], pool, one, name))
     for kernel, report in body["kernels"].items():
         for each in report["disagreements"]:
             each["case"] = numbers.get((kernel, each["scenario"]))
