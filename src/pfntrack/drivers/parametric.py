@@ -11,6 +11,7 @@ kernel module (`/dev/pfnlab`). `File.mode` chooses:
 - `fault`: nothing at mmap, vmf_insert_pfn() at each fault;
 - `fault_all`: the whole VMA by remap_pfn_range() at the first fault;
 - `open_zaps`: like `remap`, but vm_ops->open zaps the new VMA;
+- `iomap`: vm_iomap_memory() of the window, with the file's offset;
 - `remap_then_fail`: like `remap`, but then mmap returns EIO.
 
 The file's page offset counts from the start of the window.
@@ -23,13 +24,17 @@ import errno
 import attrs
 
 from pfntrack.drivers.base import Driver
-from pfntrack.mm.calls.remap import remap_pfn_range, vmf_insert_pfn
+from pfntrack.mm.calls.remap import remap_pfn_range, vm_iomap_memory, vmf_insert_pfn
 from pfntrack.mm.calls.unmap import zap_vma_ptes
 from pfntrack.mm.space import Mm
 from pfntrack.mm.step import Step
 from pfntrack.mm.vma import VM_REMAP_FLAGS, File, Vma
+from pfntrack.pat.physical import Window
 
-MODES = ("remap", "two", "pagewise", "narrow", "fault", "fault_all", "open_zaps", "remap_then_fail")
+MODES = (
+    *("remap", "iomap", "two", "pagewise", "narrow"),
+    *("fault", "fault_all", "open_zaps", "remap_then_fail"),
+)
 
 
 class Parametric(Driver):
@@ -44,10 +49,13 @@ class Parametric(Driver):
             return 0, mm.change(vma, flags=vma.flags | VM_REMAP_FLAGS)
         if file.mode == "narrow":
             return self._narrow(step, mm, vma)
+        calls = _calls(file, vma)
+        if any(pages <= 0 or at + pages > vma.end for at, pages in calls):
+            return -errno.EINVAL, vma
+        if file.mode == "iomap":
+            return vm_iomap_memory(step, mm, vma, _window(file))
         pfn = self._pfn(vma) - vma.start
-        for at, pages in _calls(file, vma):
-            if pages <= 0 or at + pages > vma.end:
-                return -errno.EINVAL, vma
+        for at, pages in calls:
             error, vma = remap_pfn_range(step, mm, vma, at, pfn + at, pages, vma.prot)
             if error:
                 return error, vma
@@ -81,14 +89,17 @@ class Parametric(Driver):
     @staticmethod
     def _pfn(vma: Vma) -> int:
         """The pfn that the file's offset names, for the first page of the VMA."""
-        window = _file(vma).window
-        assert window is not None  # noqa: S101 - the driver's files always have one
-        return window.pfn + vma.pgoff
+        return _window(_file(vma)).pfn + vma.pgoff
 
 
 def _file(vma: Vma) -> File:
     assert vma.file is not None  # noqa: S101 - only mapped files reach a driver
     return vma.file
+
+
+def _window(file: File) -> Window:
+    assert file.window is not None  # noqa: S101 - the driver's files always have one
+    return file.window
 
 
 def _calls(file: File, vma: Vma) -> list[tuple[int, int]]:

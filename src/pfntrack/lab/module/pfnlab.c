@@ -164,6 +164,8 @@ static int lab_mmap(struct file *file, struct vm_area_struct *vma)
 				      lab_pfn(lf, vma, first), count * PAGE_SIZE,
 				      vma->vm_page_prot);
 		return !err && lf->mode == PFNLAB_MODE_FAILS ? -EIO : err;
+	case PFNLAB_MODE_IOMAP:
+		return vm_iomap_memory(vma, PFN_PHYS(lf->base), lf->pages << PAGE_SHIFT);
 	case PFNLAB_MODE_PAGEWISE:
 		return lab_pagewise(lf, vma, first, count);
 	case PFNLAB_MODE_NARROW:
@@ -236,7 +238,9 @@ static int do_insert(unsigned long addr, unsigned long pfn)
 
 	mmap_read_lock(current->mm);
 	vma = find_vma(current->mm, addr);
-	if (vma && vma->vm_start <= addr && vma->vm_flags & VM_PFNMAP && vma->vm_flags & VM_SHARED)
+	/* Into a private mapping it would be a BUG. */
+	if (vma && vma->vm_start <= addr && vma->vm_flags & VM_PFNMAP &&
+	    (vma->vm_flags & (VM_SHARED | VM_MAYWRITE)) != VM_MAYWRITE)
 		err = vmf_insert_pfn(vma, addr, pfn) == VM_FAULT_NOPAGE ? 0 : -ENOMEM;
 	mmap_read_unlock(current->mm);
 	return err;

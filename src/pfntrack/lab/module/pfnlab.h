@@ -50,6 +50,7 @@ enum {
 	PFNLAB_MODE_NARROW,	/* the same, the VMA narrowed to each page meanwhile */
 	PFNLAB_MODE_OPEN_ZAPS,	/* one remap_pfn_range(); a VMA that is opened is zapped */
 	PFNLAB_MODE_FAILS,	/* one remap_pfn_range(), then mmap fails */
+	PFNLAB_MODE_IOMAP,	/* vm_iomap_memory() of everything the file has */
 };
 
 /* Cache modes, in the order in which the kernel numbers them. */

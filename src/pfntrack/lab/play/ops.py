@@ -60,6 +60,7 @@ _MODES = {
     "narrow": 5,
     "open_zaps": 6,
     "remap_then_fail": 7,
+    "iomap": 8,
 }
 _MATCH_ALL, _MATCH_ARG, _MATCH_COPY = 0, 1, 2
 _POINTERS = frozenset({"vm_area_dup", "pfnmap_track_ctx_alloc"})

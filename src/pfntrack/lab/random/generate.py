@@ -24,7 +24,10 @@ _PAGES = 12
 _PLACES = (0, 0, 0, 0, 4, 500, 506)
 """Where mappings begin to gather; a page table ends at 512."""
 _CACHES = (CacheMode.WC, CacheMode.WC, CacheMode.UC_MINUS, CacheMode.UC, CacheMode.WB, CacheMode.WT)
-_MODES = ("remap",) * 4 + ("two", "fault", "fault", "fault_all", "pagewise", "narrow", "open_zaps")
+_MODES = (
+    *("remap", "remap", "remap", "iomap", "two", "pagewise", "narrow"),
+    *("fault", "fault", "fault_all", "open_zaps"),
+)
 _ADVICE_ON_PFNS = (
     *ADVICE,
     *("random", "normal", "willneed", "free", "cold", "pageout", "remove", "mergeable"),

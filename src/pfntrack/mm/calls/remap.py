@@ -25,6 +25,7 @@ from pfntrack.mm.vma import (
 )
 from pfntrack.pat.cachemode import CacheMode
 from pfntrack.pat.events import Oops
+from pfntrack.pat.physical import Window
 
 
 def writable_prot(step: Step, vma: Vma) -> bool:
@@ -52,6 +53,17 @@ def remap_pfn_range(
     step.stack = stack
     if not error and (at, at + pages) == (vma.start, vma.end):
         vma = mm.change(vma, origin=pfn)
+    return error, vma
+
+
+def vm_iomap_memory(step: Step, mm: Mm, vma: Vma, window: Window) -> tuple[int, Vma]:
+    """Map the part of `window` that the VMA's offset names, as a whole."""
+    if vma.pgoff > window.pages or vma.pages > window.pages - vma.pgoff:
+        return -errno.EINVAL, vma
+    stack, step.stack = step.stack, ("vm_iomap_memory", *step.stack)
+    pfn = window.pfn + vma.pgoff
+    error, vma = remap_pfn_range(step, mm, vma, vma.start, pfn, vma.pages, vma.prot)
+    step.stack = stack
     return error, vma
 
 
