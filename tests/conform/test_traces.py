@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import jsonschema
 import pytest
 
+from pfntrack.cli import main
 from pfntrack.drivers.vfio import VfioStyle
 from pfntrack.errors import InputFormatError, ModelError
 from pfntrack.mm.step import RemapOrder
 from pfntrack.releases.release import RELEASES, Release
+from pfntrack.report.schemas import schema
 from pfntrack.traces import conform, load_trace
 from pfntrack.traces.compare import chain_agrees
 from pfntrack.traces.conform import KernelReport, StepReport, disagreeing, replay, trace_files
@@ -484,6 +487,51 @@ def test_empty_directory(tmp_path: Path) -> None:
     """No trace is not the same as agreement."""
     (tmp_path / "notes.txt").write_text("no trace", encoding="utf-8")
     with pytest.raises(InputFormatError, match="no trace in it"):
+        conform(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"3",
+        b"\xff\xfe",
+        b'{"schema": "pfntrack.run/1"}',
+        b'{"format": 2}',
+        b'{"format": true}',
+        b"[" * 100_000,
+    ],
+)
+def test_files_of_other_kinds_are_named_and_passed_over(
+    content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What lies beside traces does not stop them, is told, and is no agreement by itself."""
+    sample = TRACES / "6.12" / "zap-twice.json"
+    (tmp_path / "other.json").write_bytes(content)
+    with pytest.raises(InputFormatError, match="no trace in it"):
+        conform(tmp_path)
+    with pytest.raises(InputFormatError, match=r"other\.json: "):
+        conform(tmp_path / "other.json")
+    (tmp_path / "zap.json").write_bytes(sample.read_bytes())
+    assert main(["conform", "--traces", str(tmp_path), "--json"]) == 0
+    printed = capsys.readouterr()
+    document = json.loads(printed.out)
+    jsonschema.validate(document, schema("conformance"))
+    (why,) = document["passed_over"]
+    assert why.startswith(f"{tmp_path}/other.json: ")
+    assert printed.err == f"pfntrack: passed over: {why}\n"
+    assert document["kernels"]["6.12"]["scenarios_agree"] == 1
+
+
+def test_a_damaged_trace_is_an_error(tmp_path: Path) -> None:
+    """A file that claims to be a trace and is not whole is not passed over in silence."""
+    trace = json.loads((TRACES / "6.12" / "zap-twice.json").read_text(encoding="utf-8"))
+    del trace["steps"][1]["result"]
+    (tmp_path / "damaged.json").write_text(json.dumps(trace), encoding="utf-8")
+    (tmp_path / "whole.json").write_bytes((TRACES / "6.12" / "fail-split.json").read_bytes())
+    with pytest.raises(InputFormatError, match=r"damaged\.json: .*steps\[1\]"):
         conform(tmp_path)
 
 

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from pfntrack.cli.common import add_json, write_json
+from pfntrack.cli.common import add_json, say, write_json
 from pfntrack.report.conformance import conformance_text
 from pfntrack.report.json_run import conformance_json
 from pfntrack.traces import conform
@@ -18,6 +18,8 @@ of the kernel series that each names, and compare after every step: result,
 reservations in list order, mappings, page-table entries with types, tracking
 calls, events and log lines. Shows the first differing field of each
 disagreement and lists what could not be compared.
+
+A file of the directory that is no trace is named on standard error and passed over.
 
 Exit code 1 if a step disagrees or could not be compared.
 """
@@ -38,11 +40,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do it."""
-    reports = conform(args.traces, args.kernel, _progress)
+    strange: list[str] = []
+    reports = conform(args.traces, args.kernel, _progress, strange.append)
     if sys.stderr.isatty():
         print("\r\033[K", end="", file=sys.stderr)
+    for why in strange:
+        say(f"pfntrack: passed over: {why}")
     if args.json:
-        write_json(conformance_json(reports))
+        write_json(conformance_json(reports) | {"passed_over": strange})
     else:
         print(conformance_text(reports), end="")
     return 0 if all(report.agrees for report in reports) else 1

@@ -8,13 +8,14 @@ claims of the scenario hold.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
 
 from pfntrack.check.judged.properties import Violation
-from pfntrack.check.run import Run, StepRun
+from pfntrack.check.run import Run, StepRun, run_scenario
 from pfntrack.lab.play.programs import Plan
 from pfntrack.mm.ops import Result
 from pfntrack.pat import events as ev
@@ -126,10 +127,16 @@ def _contexts(windows: Windows, procs: Json) -> tuple[Context, ...]:
     return tuple(found[number] for number in sorted(found))
 
 
-def state_of(trace: Json, memtype: Sequence[Any], procs: Json, model: str) -> State:
-    """What a step shows, as a state of the schema."""
+def state_of(
+    trace: Json, memtype: Sequence[Any], procs: Json, model: str, missing: Sequence[Any] = ()
+) -> State:
+    """What a step shows, as a state of the schema; `missing` are entries of boot that went."""
     windows = _windows(trace)
-    held = [_reservation(windows, entry) for entry in (*trace["baseline"], *memtype)]
+    boot = list(trace["baseline"])
+    for entry in missing:
+        if entry in boot:
+            boot.remove(entry)
+    held = [_reservation(windows, entry) for entry in (*boot, *memtype)]
     return State(
         kernel=str(trace["kernel"]["release"]),
         tracking_model=model,
@@ -195,7 +202,8 @@ def run_of(plan: Plan, trace: Json, release: Release) -> Run:
     for number, (planned, step) in enumerate(
         zip(plan.scenario.steps, trace["steps"], strict=False), 1
     ):
-        state = state_of(trace, step["memtype"], step["procs"], design)
+        missing = step.get("baseline_missing", ())
+        state = state_of(trace, step["memtype"], step["procs"], design, missing)
         result, events = _result(step["result"]), _events(step)
         sight = seen(before, state, result, events)
         claims = [
@@ -206,13 +214,12 @@ def run_of(plan: Plan, trace: Json, release: Release) -> Run:
         text = format_op(planned.op, plan.scenario.machine)
         line, op = planned.line, planned.op
         steps.append(StepRun(number, line, op, text, result, events, state, (), (), tuple(claims)))
-    leaked = state_of(trace, trace["end"]["leaked"], {}, design)
-    left = leaked.reservations
+    gone = trace["steps"][-1].get("baseline_missing", ()) if trace["steps"] else ()
+    leaked = state_of(trace, trace["end"]["leaked"], {}, design, gone)
     why = "reserved, and every process is gone"
     leaks = tuple(
         Violation("I1", each.start >> PAGE_SHIFT, each.end >> PAGE_SHIFT, why)
-        for each in left
-        if each not in before.reservations
+        for each in _unheld(before, leaked, run_scenario(plan.scenario, release).leaked)
     )
     shown = attrs.evolve(release, name=str(trace["kernel"]["release"]), asked="", why="")
     run = Run(plan.scenario, shown, before, tuple(steps), leaked, leaks)
@@ -223,6 +230,29 @@ def run_of(plan: Plan, trace: Json, release: Release) -> Run:
         if type(verdict.expect).__name__ != "ExpectProperty"
     ]
     return attrs.evolve(run, verdicts=tuple(final))
+
+
+def _unheld(before: State, left: State, model: State) -> list[Reservation]:
+    """What is left beyond boot, less one entry for each mapping that kernel code still holds.
+
+    A recording does not show who holds an entry, so the model says what the kernel's
+    own code has mapped or reserved by then and will give back.
+    """
+    known = Windows(model.windows)
+    ours = Counter((each.start, each.end, each.type) for each in before.reservations)
+    kept = Counter((known.place(m.start, m.end), m.type) for m in model.kernel_mappings)
+    # Entries of boot are known as such already.
+    kept -= Counter((each.place, each.type) for each in before.reservations)
+    found = []
+    for each in left.reservations:
+        key = each.start, each.end, each.type
+        if ours[key]:
+            ours[key] -= 1
+        elif each.place is not None and kept[each.place, each.type]:
+            kept[each.place, each.type] -= 1
+        else:
+            found.append(each)
+    return found
 
 
 def observed_text(run: Run) -> str:

@@ -14,7 +14,7 @@ from pfntrack.releases.kernel import Kernel
 from pfntrack.releases.release import Release
 from pfntrack.releases.resolve import release_for
 from pfntrack.traces.compare import Difference, compare_step
-from pfntrack.traces.load import Json, Trace, load_trace
+from pfntrack.traces.load import ForeignFileError, Json, Trace, load_trace
 from pfntrack.traces.machine import machine_of, world_of
 from pfntrack.traces.observe import Observer
 from pfntrack.traces.programs import translate
@@ -103,22 +103,34 @@ def conform(
     directory: Path,
     kernel: str | None = None,
     progress: Callable[[int, int], None] = lambda _done, _of: None,
+    passed: Callable[[str], None] = lambda _why: None,
 ) -> list[KernelReport]:
     """Replay every trace below `directory`; one report per kernel series.
 
-    Raises InputFormatError for a file that is no trace, and if `kernel` names
-    a series that no trace is of.
+    A file of a directory that is no trace is passed over, and `passed` is told which
+    and why. Raises InputFormatError for a damaged trace, a single file that is none,
+    if there is no trace at all, and if `kernel` names a series that no trace is of.
     """
     if kernel is not None:
         release_for(kernel)
     by_series: dict[str, list[ScenarioReport]] = {}
     files = trace_files(directory)
+    traces = 0
     for number, path in enumerate(files):
         progress(number, len(files))
-        trace = load_trace(path)
+        try:
+            trace = load_trace(path)
+        except ForeignFileError as error:
+            if path == directory:
+                raise
+            passed(str(error))
+            continue
+        traces += 1
         if kernel is None or trace.series == kernel:
-            report = replay(trace, release_for(trace.series))
+            report = replay(trace, _release(trace))
             by_series.setdefault(trace.series, []).append(report)
+    if not traces:
+        raise InputFormatError(f"{directory}: no trace in it: expected files of format 1")
     if kernel is not None and not by_series:
         raise InputFormatError(f"{directory}: no trace of kernel {kernel}")
     return [
@@ -126,6 +138,13 @@ def conform(
         for series in sorted(by_series, key=_version)
         for release in (release_for(series),)
     ]
+
+
+def _release(trace: Trace) -> Release:
+    try:
+        return release_for(trace.series)
+    except InputFormatError as error:
+        raise InputFormatError(f"{trace.path}: kernel.series: {error}") from None
 
 
 def _version(series: str) -> tuple[int, ...]:

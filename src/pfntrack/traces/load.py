@@ -32,25 +32,36 @@ class Trace:
     end: Json
 
 
+class ForeignFileError(InputFormatError):
+    """A file that is no trace of format 1, rather than a damaged one."""
+
+
 def load_trace(path: Path) -> Trace:
-    """Read one trace; InputFormatError names file, line or field."""
+    """Read one trace.
+
+    Raises InputFormatError, naming file, line or field; ForeignFileError if it does not
+    even claim to be one.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise InputFormatError(f"{path}: cannot be read: {error.strerror}") from error
+        raise ForeignFileError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise InputFormatError(f"{path}: byte {error.start}: expected UTF-8 text") from error
+        raise ForeignFileError(f"{path}: byte {error.start}: expected UTF-8 text") from error
     try:
         data = json.loads(text)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
-        raise InputFormatError(f"{path}: {where}: expected JSON: {error.msg}") from error
+        raise ForeignFileError(f"{path}: {where}: expected JSON: {error.msg}") from error
     except RecursionError as error:
-        raise InputFormatError(f"{path}: expected a trace, found endless nesting") from error
+        raise ForeignFileError(f"{path}: expected a trace, found endless nesting") from error
     place = Place(str(path), "", data)
-    check(place, {"format": int})
-    if data["format"] != 1:
-        raise place.inside("format").wrong(f"1, found {data['format']!r}")
+    try:
+        check(place, {"format": int})
+        if data["format"] != 1:
+            raise place.inside("format").wrong(f"1, found {data['format']!r}")
+    except InputFormatError as error:
+        raise ForeignFileError(str(error)) from None
     check(place, TRACE)
     return Trace(
         str(path),
