@@ -12,6 +12,7 @@ from lab.double import plain_setting
 from pfntrack.lab.play.lockstep import Done
 from pfntrack.lab.random.generate import Maker
 from pfntrack.lab.random.walk import Walk
+from pfntrack.pat.memtype_interval import Memtype
 from pfntrack.pat.physical import Physical
 from pfntrack.releases import RELEASES, World
 
@@ -29,10 +30,16 @@ def _spaces(world: World) -> list[object]:
 
 
 def _changed(before: Physical, after: Physical) -> set[str]:
-    """Fields that differ; what pages hold is no bookkeeping."""
+    """Fields that differ; what pages hold is no bookkeeping, nor is the order of equal starts."""
     after = attrs.evolve(after, written=before.written, clock=before.clock)
+    before, after = (attrs.evolve(each, tree=_entries(each)) for each in (before, after))
     names = [field.name for field in attrs.fields(Physical)]
     return {name for name in names if getattr(before, name) != getattr(after, name)}
+
+
+def _entries(phys: Physical) -> tuple[Memtype, ...]:
+    nobodys = (attrs.evolve(entry, owner=0) for entry in phys.tree)
+    return tuple(sorted(nobodys, key=lambda entry: (entry.start, entry.end, entry.type)))
 
 
 def _refused(before: World, done: Done) -> bool:
