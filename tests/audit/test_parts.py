@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from audit.build import SNAPSHOTS, judge
 from pfntrack.audit import question
-from pfntrack.audit.judged.intervals import Disjoint, Intervals
 from pfntrack.audit.judged.tree import ReplayTree
 from pfntrack.audit.read import readings
 from pfntrack.errors import InputFormatError
 from pfntrack.pat.cachemode import CacheMode
+from pfntrack.pat.intervals import Disjoint, Intervals
 from pfntrack.pat.memtype_interval import Memtype, Tree, insert, memtype_erase
 
 _range = st.tuples(st.integers(0, 12), st.integers(1, 6)).map(lambda t: (t[0], t[0] + t[1]))

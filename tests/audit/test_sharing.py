@@ -7,10 +7,10 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pfntrack.audit.judged.intervals import Range
 from pfntrack.audit.judged.sharing import Sharing
 from pfntrack.audit.read.users import User
 from pfntrack.pat.cachemode import CacheMode
+from pfntrack.pat.intervals import Range
 from pfntrack.state import VmaState
 
 _range = st.tuples(st.integers(0, 4), st.integers(1, 4)).map(lambda pair: (pair[0], sum(pair)))

@@ -13,12 +13,12 @@ from pfntrack.audit.judged.checks import Audit
 from pfntrack.audit.judged.checks_mapping import holders
 from pfntrack.audit.judged.effective import effective, mtrr_type
 from pfntrack.audit.judged.finding import span_text
-from pfntrack.audit.judged.intervals import Disjoint
 from pfntrack.audit.judged.owners import Holding
 from pfntrack.audit.read.evidence import Bar, PciDevice
 from pfntrack.audit.read.users import Untracked
 from pfntrack.errors import InputFormatError
 from pfntrack.pat.cachemode import BY_CATTR, BY_SHORT, CacheMode
+from pfntrack.pat.intervals import Disjoint
 from pfntrack.pat.memtype import is_new_memtype_allowed, is_untracked_pat_range
 from pfntrack.pat.memtype_interval import Conflict, Memtype, memtype_check_insert
 from pfntrack.pat.mtrr import WB, WC

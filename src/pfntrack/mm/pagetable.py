@@ -11,7 +11,9 @@ leaves are runs of whole 512-page blocks; accessed bits are *ignored*.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable
+from operator import attrgetter
 
 import attrs
 
@@ -57,6 +59,7 @@ class PteRun:
 
 
 PageTable = tuple[PteRun, ...]
+_END = attrgetter("end")
 
 
 def lookup(table: PageTable, page: int) -> PteRun | None:
@@ -69,7 +72,13 @@ def lookup(table: PageTable, page: int) -> PteRun | None:
 
 def within(table: PageTable, start: int, end: int) -> list[PteRun]:
     """The entries of `[start, end)`."""
-    return [run.cut(start, end) for run in table if run.start < end and start < run.end]
+    found = []
+    # Runs are in order and do not overlap.
+    at = bisect_right(table, start, key=_END)
+    while at < len(table) and table[at].start < end:
+        found.append(table[at].cut(start, end))
+        at += 1
+    return found
 
 
 def split_huge(table: PageTable, start: int, end: int) -> PageTable:

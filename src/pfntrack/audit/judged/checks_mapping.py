@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from pfntrack.audit.judged import checks_memory as memory
 from pfntrack.audit.judged.effective import differ
 from pfntrack.audit.judged.finding import Finding, span_text
-from pfntrack.audit.judged.intervals import Disjoint, Intervals, Range
 from pfntrack.audit.judged.owners import Holding, Ownership, Standing
 from pfntrack.audit.read.evidence import Evidence
 from pfntrack.audit.read.users import Untracked, User, is_cow
 from pfntrack.pat.cachemode import CacheMode
+from pfntrack.pat.intervals import Disjoint, Intervals, Range
 from pfntrack.pat.ram import PAGE_SHIFT
 from pfntrack.state import Confidence
 

@@ -9,10 +9,10 @@ import attrs
 
 from pfntrack.audit.judged.effective import differ
 from pfntrack.audit.judged.finding import Finding, span_text
-from pfntrack.audit.judged.intervals import Range
 from pfntrack.audit.read.evidence import Evidence
 from pfntrack.audit.read.users import Untracked, User
 from pfntrack.pat.cachemode import CacheMode
+from pfntrack.pat.intervals import Range
 from pfntrack.pat.ram import PAGE_SHIFT
 
 MAX_ALIASES = 1000

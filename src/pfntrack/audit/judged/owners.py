@@ -15,10 +15,10 @@ from collections.abc import Sequence
 
 import attrs
 
-from pfntrack.audit.judged.intervals import Disjoint, Intervals, Range
 from pfntrack.audit.judged.sharing import MAX_PARTNERS, Sharing
 from pfntrack.audit.read.evidence import HOLDERS, Evidence, Row
 from pfntrack.audit.read.users import Untracked, User
+from pfntrack.pat.intervals import Disjoint, Intervals, Range
 from pfntrack.state import Confidence, KernelMapping, Reservation
 
 

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 
 import attrs
 
-from pfntrack.audit.judged.intervals import Disjoint, Range
 from pfntrack.audit.judged.owners import Holding, Ownership, Standing
 from pfntrack.audit.judged.tree import ReplayTree
 from pfntrack.audit.read.evidence import HOLDERS, Evidence
 from pfntrack.audit.read.users import Untracked, User
 from pfntrack.pat.cachemode import CacheMode
+from pfntrack.pat.intervals import Disjoint, Range
 
 Left = tuple[int, int, CacheMode]
 _OURS = (Standing.OWNED, Standing.PIECES)

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pfntrack.audit.judged.intervals import Intervals, Range
 from pfntrack.audit.read.users import User
+from pfntrack.pat.intervals import Intervals, Range
 
 # A VMA or a reservation with more counterparts than this is described by the first ones.
 MAX_PARTNERS = 32

@@ -11,7 +11,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Mapping
 
-from pfntrack.audit.judged.intervals import Range
+from pfntrack.pat.intervals import Range
 
 
 class ReplayTree:

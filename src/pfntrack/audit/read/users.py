@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import attrs
 
-from pfntrack.audit.judged.intervals import Disjoint, Range
 from pfntrack.audit.read.evidence import Evidence, PciDevice
 from pfntrack.audit.read.processes import asked_type, file_kind
 from pfntrack.pat.cachemode import CacheMode
+from pfntrack.pat.intervals import Disjoint, Range
 from pfntrack.pat.memtype import is_untracked_pat_range
 from pfntrack.pat.ram import PAGE_SHIFT
 from pfntrack.state import Confidence, Context, VmaState

@@ -8,6 +8,8 @@ All ranges are pfns, half-open.
 
 from __future__ import annotations
 
+from collections import Counter
+
 import attrs
 
 from pfntrack.designs.base import Design
@@ -116,18 +118,18 @@ def without_kernel(world: World, design: Design) -> list[Memtype]:
 
     What a driver reserves for itself and gives back by itself is such a claim.
     """
-    left = list(world.phys.tree)
     claims = [(held.start, held.end) for held in world.phys.ioremaps]
     if design.caller_holds and isinstance(world.phys.tracking, tuple):
         claims += [
             (each.pfn << PAGE_SHIFT, (each.pfn + each.pages) << PAGE_SHIFT)
             for each in world.phys.tracking
         ]
-    for place in claims:
-        for entry in left:
-            if (entry.start, entry.end) == place:
-                left.remove(entry)
-                break
+    theirs, left = Counter(claims), []
+    for entry in world.phys.tree:
+        if theirs[entry.start, entry.end]:
+            theirs[entry.start, entry.end] -= 1
+        else:
+            left.append(entry)
     return left
 
 

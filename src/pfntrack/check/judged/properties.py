@@ -8,8 +8,9 @@ knows the lock: by the warnings that I4 counts.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 import attrs
@@ -22,7 +23,8 @@ from pfntrack.mm.ops import Op, Result
 from pfntrack.mm.vma import VM_PFNMAP
 from pfntrack.pat.cachemode import CacheMode
 from pfntrack.pat.events import Event, FreeInvalid, Oops, Warn, WrongOwner
-from pfntrack.pat.memtype_interval import Tree
+from pfntrack.pat.intervals import Disjoint
+from pfntrack.pat.memtype_interval import Memtype, Tree
 from pfntrack.pat.physical import Machine
 from pfntrack.pat.ram import PAGE_SHIFT
 from pfntrack.releases.kernel import Kernel
@@ -104,18 +106,25 @@ def judge_request(
 
 def no_leak(world: World, design: Design) -> list[Violation]:
     """I1."""
-    live = [(m.first, m.end) for m in owners.user_mappings(world)] + owners.nominal(world)
+    live = _live(world)
     return [
         Violation("I1", first, end, f"reserved as {entry.type}, but nothing maps or holds it")
         for entry in owners.without_kernel(world, design)
-        for first, end in [(entry.start >> PAGE_SHIFT, -(-entry.end >> PAGE_SHIFT))]
-        if not any(low < end and first < high for low, high in live)
+        for first, end in [_pages(entry)]
+        if not live.touches(first, end)
     ]
+
+
+def _live(world: World) -> Disjoint:
+    """Pages that some entry maps, or that some VMA was made to map."""
+    mapped = [(m.first, m.end) for m in owners.user_mappings(world)]
+    return Disjoint(mapped + owners.nominal(world))
 
 
 def cover(world: World, machine: Machine) -> list[Violation]:
     """I2."""
     found = []
+    reserved = _reserved(world)
     for process in world.processes:
         for vma in process.space.vmas:
             if vma.origin is None:
@@ -127,47 +136,62 @@ def cover(world: World, machine: Machine) -> list[Violation]:
                     machine, *span
                 ):
                     continue
-                for first, end in _uncovered(world, span, run.cache):
+                for first, end in reserved.get(run.cache, _NOTHING).outside(*span):
                     who = f"process {process.name} maps it as {run.cache}"
                     found.append(Violation("I2", first, end, f"{who} without a reservation"))
     return found
 
 
-def _uncovered(world: World, span: tuple[int, int], kind: CacheMode) -> list[tuple[int, int]]:
-    """Parts of `span` that no entry of type `kind` covers."""
-    left = [span]
+_NOTHING = Disjoint(())
+
+
+def _reserved(world: World) -> dict[CacheMode, Disjoint]:
+    """The pages of the tree's entries, by type."""
+    found: dict[CacheMode, list[tuple[int, int]]] = {}
     for entry in world.phys.tree:
-        if entry.type is not kind:
-            continue
-        low, high = entry.start >> PAGE_SHIFT, -(-entry.end >> PAGE_SHIFT)
-        left = _minus(left, low, high)
-    return left
+        found.setdefault(entry.type, []).append(_pages(entry))
+    return {kind: Disjoint(spans) for kind, spans in found.items()}
 
 
-def _minus(spans: list[tuple[int, int]], low: int, high: int) -> list[tuple[int, int]]:
-    """`spans` without `[low, high)`."""
-    return [
-        part
-        for first, end in spans
-        for part in ((first, min(end, low)), (max(first, high), end))
-        if part[0] < part[1]
-    ]
+def _pages(entry: Memtype) -> tuple[int, int]:
+    return entry.start >> PAGE_SHIFT, -(-entry.end >> PAGE_SHIFT)
 
 
 def owner(world: World, design: Design, machine: Machine) -> list[Violation]:
     """I3: on every page, at least as many reservations as there are claims."""
     claims = owners.kernel_claims(world) + owners.user_claims(world, design, machine)
-    edges = sorted({edge for claim in claims for edge in (claim.first, claim.end)})
-    entries = [(e.start >> PAGE_SHIFT, -(-e.end >> PAGE_SHIFT)) for e in world.phys.tree]
+    starts = sorted(_pages(entry)[0] for entry in world.phys.tree)
+    ends = sorted(_pages(entry)[1] for entry in world.phys.tree)
     found = []
-    for first, end in pairwise(edges):
-        mine = [claim for claim in claims if claim.first <= first < claim.end]
-        held = sum(low <= first < high for low, high in entries)
-        if held < len(mine) and any(owners.trackable(machine, c.first, c.end) for c in mine):
-            who = " and ".join(claim.who for claim in mine)
-            reason = f"{held} reservations for {len(mine)} owners: {who}"
+    for first, end, mine in _segments([(claim.first, claim.end) for claim in claims]):
+        held = bisect_right(starts, first) - bisect_right(ends, first)
+        if held >= len(mine):
+            continue
+        these = [claims[at] for at in sorted(mine)]
+        if any(owners.trackable(machine, c.first, c.end) for c in these):
+            who = " and ".join(claim.who for claim in these)
+            reason = f"{held} reservations for {len(these)} owners: {who}"
             found.append(Violation("I3", first, end, reason))
     return found
+
+
+def _segments(spans: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int, set[int]]]:
+    """The stretches between neighbouring edges of spans, with the numbers of those around each.
+
+    The set is the same object each time, and changes as the next stretch is asked for.
+    """
+    events: dict[int, list[int]] = {}
+    for number, span in enumerate(spans):
+        for edge in span:
+            events.setdefault(edge, []).append(number)
+    inside: set[int] = set()
+    for edge, after in pairwise(sorted(events)):
+        for number in events[edge]:
+            if spans[number][0] == edge < spans[number][1]:
+                inside.add(number)
+            else:
+                inside.discard(number)
+        yield edge, after, inside
 
 
 def wrong_owner(events: Iterable[Event]) -> list[Violation]:
@@ -211,16 +235,32 @@ def no_alias(world: World) -> list[Violation]:
     mappings = sorted(
         owners.user_mappings(world) + owners.kernel_mappings(world), key=lambda m: m.first
     )
+    # Only those of another type can clash, so alike ones are not looked at in pairs.
+    families: dict[CacheMode, list[int]] = {}
+    for number, mapping in enumerate(mappings):
+        families.setdefault(_family(mapping.type), []).append(number)
     found = []
     for number, one in enumerate(mappings):
-        for other in mappings[number + 1 :]:
-            if other.first >= one.end:
-                break
-            if _family(one.type) is not _family(other.type):
-                first, end = other.first, min(one.end, other.end)
-                reason = f"{one.who} maps it as {one.type}, {other.who} as {other.type}"
-                found.append(Violation("I5", first, end, reason))
+        for at in _clashing(mappings, number, families):
+            first, end = mappings[at].first, min(one.end, mappings[at].end)
+            reason = f"{one.who} maps it as {one.type}, {mappings[at].who} as {mappings[at].type}"
+            found.append(Violation("I5", first, end, reason))
     return found
+
+
+def _clashing(
+    mappings: Sequence[owners.Mapping], number: int, families: Mapping[CacheMode, list[int]]
+) -> list[int]:
+    """Later mappings that begin before this one ends, of another type."""
+    one, found = mappings[number], []
+    for kind, numbers in families.items():
+        if kind is _family(one.type):
+            continue
+        for at in numbers[bisect_right(numbers, number) :]:
+            if mappings[at].first >= one.end:
+                break
+            found.append(at)
+    return sorted(found)
 
 
 def _family(kind: CacheMode) -> CacheMode:
@@ -230,17 +270,12 @@ def _family(kind: CacheMode) -> CacheMode:
 
 def tight(world: World, design: Design) -> list[Violation]:
     """Nothing stays reserved beyond what some VMA maps."""
-    spans = owners.nominal(world) + [(m.first, m.end) for m in owners.user_mappings(world)]
-    found = []
-    for entry in owners.without_kernel(world, design):
-        left = [(entry.start >> PAGE_SHIFT, -(-entry.end >> PAGE_SHIFT))]
-        for low, high in spans:
-            left = _minus(left, low, high)
-        found += [
-            Violation("tight", first, end, f"still reserved as {entry.type}, mapped by no VMA")
-            for first, end in left
-        ]
-    return found
+    live = _live(world)
+    return [
+        Violation("tight", first, end, f"still reserved as {entry.type}, mapped by no VMA")
+        for entry in owners.without_kernel(world, design)
+        for first, end in live.outside(*_pages(entry))
+    ]
 
 
 def atomic_failure(before: World, op: Op, after: World, result: Result) -> list[Violation]:
