@@ -23,7 +23,7 @@ MARKUP = "</script><script>window.owned=1</script><img src=x onerror=window.owne
 PAYLOADS = (
     MARKUP,
     "'\"><svg onload=window.owned=1><a href=javascript:window.owned=1>{{7*7}}<!--<script>",
-    "\u202eevil\u2066\u2028\x00\x1b[31m\ud800 \u05e9\u05dc\u05d5\u05dd </title></style></noscript>",
+    "\u202eevil\u2066\u2028\x00\x1b[31m \u05e9\u05dc\u05d5\u05dd </title></style></noscript>",
     "W" * 5000,
     "long words and javascript:window.owned=1 " * 100,
 )

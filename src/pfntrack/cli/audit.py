@@ -23,7 +23,6 @@ from pfntrack.errors import InputFormatError
 
 Result = TypeVar("Result")
 KCORE = Path("/proc/kcore")
-HELP = "say who holds each reservation, what is stale, and what exits will leave"
 DESCRIPTION = """\
 Read a snapshot made by `pfntrack collect` (or take one with --live) and name the
 holder of every reservation, mappings that lost their tracking or their type, and

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from pfntrack.check.asked.hunt import Hunted, chosen, hunt
 from pfntrack.check.numbers import jit
-from pfntrack.cli.common import make_folder, say, write_json, write_text
+from pfntrack.cli.common import say, write_json, write_scenario
+from pfntrack.edges.files import make_folder
+from pfntrack.edges.streams import transient
 from pfntrack.report import bugs as report
 from pfntrack.report.cases import junit, ktap
 from pfntrack.scenario import format_scenario
 
-HELP = "find every known defect again, by search"
 DESCRIPTION = """\
 For every known defect: search all programs within bounds on the design or
 release that had it, print the shortest program that shows it, and search the
@@ -51,11 +52,11 @@ def run(args: argparse.Namespace) -> int:
     watching = sys.stderr.isatty()
 
     def tell(what: str) -> None:
-        print(f"\r{what}\033[K", end="", file=sys.stderr, flush=True)
+        transient(what)
 
     hunted = list(hunt(rows, workers=args.workers, tell=tell if watching else None))
     if watching:
-        print("\r\033[K", end="", file=sys.stderr, flush=True)
+        transient()
     files = _save(hunted, args.save) if args.save else {}
     if args.json:
         write_json(report.as_json(hunted, files))
@@ -77,6 +78,6 @@ def _save(hunted: list[Hunted], folder: Path) -> dict[str, str]:
         if each.program is None:
             continue
         path = folder / f"{each.program.name}.pfn"
-        write_text(path, format_scenario(each.program))
+        write_scenario(path, format_scenario(each.program))
         files[each.row.bug] = str(path)
     return files

@@ -23,19 +23,19 @@ from pfntrack.cli.common import (
     add_html,
     add_model,
     chosen,
-    make_folder,
     say,
     write_html,
     write_json,
-    write_text,
+    write_scenario,
 )
 from pfntrack.cli.search import add_search, positive, properties_of, search_setting
+from pfntrack.edges.files import make_folder
+from pfntrack.edges.streams import transient
 from pfntrack.errors import InputFormatError
 from pfntrack.report.cases import junit, ktap
 from pfntrack.report.check import cases, check_json
 from pfntrack.scenario import Scenario, format_scenario
 
-HELP = "search all programs within bounds for broken properties"
 DESCRIPTION = """\
 Search every program of the chosen operations, within bounds, under one kernel
 release or tracking design. For each broken property the shortest program that
@@ -154,7 +154,7 @@ def _search(search: Search, args: argparse.Namespace) -> Found:
         now = time.monotonic()
         if watching and now - shown > 0.5:
             shown = now
-            print(f"\r{_progress(search)}\033[K", end="", file=sys.stderr, flush=True)
+            transient(_progress(search))
         if args.checkpoint and now - saved > args.interval:
             checkpoint.save(search, args.checkpoint)
             saved = time.monotonic()
@@ -162,7 +162,7 @@ def _search(search: Search, args: argparse.Namespace) -> Found:
     with _interruptible(search):
         found = search.run(limits, until=frozenset() if args.all else None, tick=tick)
     if watching:
-        print("\r\033[K", end="", file=sys.stderr, flush=True)
+        transient()
     if args.checkpoint:
         checkpoint.save(search, args.checkpoint)
     return found
@@ -215,6 +215,6 @@ def _write(examples: dict[str, Scenario], folder: Path) -> dict[str, str]:
     make_folder(folder)
     for name, made in examples.items():
         path = folder / f"{made.name}.pfn"
-        write_text(path, format_scenario(made))
+        write_scenario(path, format_scenario(made))
         files[name] = str(path)
     return files

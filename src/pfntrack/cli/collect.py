@@ -9,7 +9,6 @@ from pfntrack.audit.read import collector
 from pfntrack.errors import InputFormatError
 from pfntrack.field.read.lines import printable
 
-HELP = "take a text snapshot of memory-type tracking on this machine"
 DESCRIPTION = """\
 Copy what text files show about memory-type tracking into a new directory: the
 reservation list (many times), iomem, mtrr, vmallocinfo, PCI windows and drivers,

@@ -9,7 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pfntrack import __version__
 from pfntrack.designs import DESIGNS
+from pfntrack.edges import files
+from pfntrack.edges.text import brief
 from pfntrack.errors import InputFormatError
 from pfntrack.releases import (
     HISTORIC,
@@ -112,31 +115,24 @@ def output_file(word: str) -> Path:
     Raises InputFormatError: its folder is not there, which is probably a slip.
     """
     path = Path(word)
-    if not path.parent.is_dir():
-        raise InputFormatError(f"{word}: there is no folder {path.parent}")
+    if not files.is_folder(path.parent):
+        raise InputFormatError(f"{brief(word)}: there is no folder {brief(str(path.parent))}")
+    files.may_replace(path)
     return path
 
 
 def write_text(path: Path, text: str) -> None:
-    """A result in a file, in a folder that is there.
+    """A result in a file, in a folder that is there; people are told.
 
     Raises InputFormatError: it cannot be written.
     """
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputFormatError(f"{path}: {error.strerror or error}") from None
+    files.write_text(path, text)
+    say(f"wrote {path}")
 
 
-def make_folder(path: Path) -> None:
-    """The folder that an option names for several files.
-
-    Raises InputFormatError: it cannot be made.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputFormatError(f"{path}: {error.strerror or error}") from None
+def write_scenario(path: Path, text: str) -> None:
+    """A scenario in a file, with a comment that says who made it."""
+    write_text(path, f"# made by pfntrack {__version__}\n{text}")
 
 
 def say(line: str) -> None:

@@ -19,7 +19,6 @@ from pfntrack.errors import InputFormatError
 from pfntrack.report.json_run import comparison_json
 from pfntrack.report.text import comparison_text
 
-HELP = "run a scenario under several releases or designs, side by side"
 DESCRIPTION = """\
 Run scenarios under several kernel releases or tracking designs and show what an
 observer would see of each, step by step: result, reservations (the kernel's own

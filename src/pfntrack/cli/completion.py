@@ -6,7 +6,6 @@ import argparse
 
 import shtab
 
-HELP = "print the shell completion script"
 DESCRIPTION = """\
 Print a completion script made from the parser of this very version. The package
 installs those for bash and zsh where these shells look; if yours does not find it:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from pfntrack.cli.common import add_json, say, write_json
+from pfntrack.edges.streams import transient
 from pfntrack.report.conformance import conformance_text
 from pfntrack.report.json_run import conformance_json
 from pfntrack.traces import conform
 
-HELP = "replay recorded kernel traces on the model and compare every step"
 DESCRIPTION = """\
 Replay recorded traces (format 1, any directory of *.json files) on the model
 of the kernel series that each names, and compare after every step: result,
@@ -42,8 +41,7 @@ def run(args: argparse.Namespace) -> int:
     """Do it."""
     strange: list[str] = []
     reports = conform(args.traces, args.kernel, _progress, strange.append)
-    if sys.stderr.isatty():
-        print("\r\033[K", end="", file=sys.stderr)
+    transient()
     for why in strange:
         say(f"pfntrack: passed over: {why}")
     if args.json:
@@ -54,5 +52,4 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _progress(done: int, of: int) -> None:
-    if sys.stderr.isatty():
-        print(f"\r{done}/{of} traces", end="", file=sys.stderr)
+    transient(f"{done}/{of} traces")

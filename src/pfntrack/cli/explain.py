@@ -10,7 +10,6 @@ from pfntrack.field.catalogue.codes import CODES, Code
 from pfntrack.field.catalogue.messages import BY_KIND, MESSAGES, Message, find, markdown
 from pfntrack.field.read.lines import printable
 
-HELP = "say what a memory-type message or a diagnosis code means"
 DESCRIPTION = """\
 Explain one message of the kernel (paste the line, or a few of its words) or one
 diagnosis code of `pfntrack triage`: what it means, the trap in its notation, and

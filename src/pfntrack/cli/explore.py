@@ -9,8 +9,9 @@ import time
 from pfntrack.check.asked.pair import FIELDS, compare, scenario
 from pfntrack.check.run import run_scenario
 from pfntrack.check.search.explore import Limits
-from pfntrack.cli.common import output_file, releases, write_json, write_text
+from pfntrack.cli.common import output_file, releases, write_json, write_scenario
 from pfntrack.cli.search import add_search, positive, search_setting
+from pfntrack.edges.streams import transient
 from pfntrack.errors import InputFormatError
 from pfntrack.report.difference import difference_json, text
 from pfntrack.scenario import format_scenario, parse
@@ -44,18 +45,18 @@ def run(args: argparse.Namespace) -> int:
         if watching and time.monotonic() - shown > 0.5:
             shown = time.monotonic()
             line = f"step {depth + 1}: {pairs:,} pairs of states, {transitions:,} transitions"
-            print(f"\r{line}\033[K", end="", file=sys.stderr, flush=True)
+            transient(line)
 
     found = compare(one, other, Limits(args.depth, args.time), frozenset(fields), tick)
     if watching:
-        print("\r\033[K", end="", file=sys.stderr, flush=True)
+        transient()
     made, runs, file = None, [], None
     if found.difference is not None:
         made = scenario(one, other, found.difference, frozenset(fields))
         again = parse(format_scenario(made))
         runs = [run_scenario(again, each) for each in both]
         if args.output:
-            write_text(args.output, format_scenario(made))
+            write_scenario(args.output, format_scenario(made))
             file = str(args.output)
     if args.json:
         write_json(difference_json(one, other, found, fields, runs, made, file))

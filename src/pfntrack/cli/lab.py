@@ -8,7 +8,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pfntrack.cli.common import add_html, add_json, make_folder, output_file, write_html, write_json
+from pfntrack.cli.common import (
+    add_html,
+    add_json,
+    output_file,
+    write_html,
+    write_json,
+    write_scenario,
+    write_text,
+)
+from pfntrack.edges.files import make_folder
+from pfntrack.edges.streams import transient
 from pfntrack.errors import GuestError
 from pfntrack.lab.guests.qemu import require_tools
 from pfntrack.lab.images.apt import progress
@@ -30,7 +40,6 @@ OK, FINDINGS, SKIPPED, GUEST_LOST = 0, 1, 4, 255
 # Disagreements of a kernel that are reported with both runs.
 MAX_SHOWN = 20
 
-HELP = "run scenarios on real kernels in QEMU and compare them with the model"
 DESCRIPTION = """\
 kernels  the kernels that the lab knows, and what is in the cache
 fetch    download kernels and build what their guests need
@@ -208,7 +217,7 @@ def _record(args: argparse.Namespace) -> int:
             progress(f"{name}: {outcome.error}")
             status = GUEST_LOST
             continue
-        (args.out / f"{name}.json").write_text(dump(outcome.trace), encoding="utf-8")
+        write_text(args.out / f"{name}.json", dump(outcome.trace))
     return status
 
 
@@ -226,11 +235,11 @@ def _conform(args: argparse.Namespace) -> int:
             _tell(verdict, len(verdicts), len(plans))
             if args.traces and verdict.first and verdict.trace:
                 folder = args.traces / kernel.series
-                folder.mkdir(parents=True, exist_ok=True)
-                (folder / f"{verdict.name}.json").write_text(dump(verdict.trace), encoding="utf-8")
+                make_folder(folder)
+                write_text(folder / f"{verdict.name}.json", dump(verdict.trace))
         results[kernel.series] = release, verdicts
     if args.junit:
-        args.junit.write_text(lab_verdicts.junit(results), encoding="utf-8")
+        write_text(args.junit, lab_verdicts.junit(results))
     document = _with_runs(lab_verdicts.as_json(results), results, plans)
     write_html(args.html, "conformance", document)
     if args.json:
@@ -258,10 +267,7 @@ def _with_runs(
 
 
 def _tell(verdict: Verdict, done: int, of: int) -> None:
-    if sys.stderr.isatty():
-        print(f"\r\033[K{done}/{of} {verdict.name}", end="", file=sys.stderr)
-        if done == of:
-            print("\r\033[K", end="", file=sys.stderr)
+    transient("" if done == of else f"{done}/{of} {verdict.name}")
 
 
 def _fuzz(args: argparse.Namespace) -> int:
@@ -276,7 +282,7 @@ def _fuzz(args: argparse.Namespace) -> int:
     print(found.summary)
     if found.text:
         path = args.out / f"{found.name}.pfn"
-        path.write_text(found.text, encoding="utf-8")
+        write_scenario(path, found.text)
         print(f"\n{found.text}\n{found.why}\nwritten to {path}")
         return FINDINGS
     return OK

@@ -4,38 +4,40 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import sys
 import traceback
 from collections.abc import Sequence
 from typing import Protocol, cast
 
 from pfntrack import __version__
+from pfntrack.edges import streams
+from pfntrack.edges.text import one_line
 from pfntrack.errors import GuestError, PfntrackError
 
 OK, FINDINGS, USAGE, INCONCLUSIVE, SKIPPED, INTERNAL = 0, 1, 2, 3, 4, 70
 GUEST_LOST, INTERRUPTED = 255, 130
 
-# One module per command, in the order in which --help lists them.
-COMMANDS = (
-    "run",
-    "compare",
-    "scenarios",
-    "check",
-    "bugs",
-    "study",
-    "conform",
-    "lab",
-    "triage",
-    "explain",
-    "collect",
-    "audit",
-    "report",
-    "repro",
-    "step",
-    "schema",
-    "completion",
-)
+# One module per command, in the order in which --help lists them, with one line about each:
+# help and mistakes need no more than this table.
+COMMANDS = {
+    "run": "run a scenario on the model and explain each step",
+    "compare": "run a scenario under several releases or designs, side by side",
+    "scenarios": "list, show, format or test scenarios",
+    "check": "search all programs within bounds for broken properties",
+    "bugs": "find every known defect again, by search",
+    "study": "the decision table: what each design keeps, refuses, stores and does",
+    "conform": "replay recorded kernel traces on the model and compare every step",
+    "lab": "run scenarios on real kernels in QEMU and compare them with the model",
+    "triage": "explain memory-type messages of a kernel log: cause, harm, cure",
+    "explain": "say what a memory-type message or a diagnosis code means",
+    "collect": "take a text snapshot of memory-type tracking on this machine",
+    "audit": "say who holds each reservation, what is stale, and what exits will leave",
+    "report": "make one HTML page of a result, to look at and to send on",
+    "repro": "write a C program that shows on a real kernel what breaks in the model",
+    "step": "go through a scenario step by step, and try operations",
+    "schema": "print the JSON schema of an output",
+    "completion": "print the shell completion script",
+}
 
 DESCRIPTION = """\
 Model, test, triage and audit of PFN mapping and memory type (PAT) tracking on
@@ -57,7 +59,6 @@ expectation, a disagreement), 2 usage or input error, 3 inconclusive,
 class Command(Protocol):
     """What a command module offers."""
 
-    HELP: str
     DESCRIPTION: str
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None: ...
@@ -70,10 +71,11 @@ def load(name: str) -> Command:
     return cast("Command", importlib.import_module(f"pfntrack.cli.{name}"))
 
 
-def build_parser(only: str | None = None) -> argparse.ArgumentParser:
+def build_parser(only: str | None = "") -> argparse.ArgumentParser:
     """The complete parser; the man page and shell completion come from it too.
 
-    If `only` is a command, the parser knows no other: most modules need not be loaded then.
+    If `only` is a command, the parser knows the options of no other; with None it knows none.
+    Other modules need not be loaded then.
     """
     parser = argparse.ArgumentParser(
         prog="pfntrack",
@@ -83,11 +85,14 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"pfntrack {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name in (only,) if only in COMMANDS else COMMANDS:
+    for name, about in COMMANDS.items():
+        if only not in ("", name):
+            commands.add_parser(name, help=about)
+            continue
         command = load(name)
         sub = commands.add_parser(
             name,
-            help=command.HELP,
+            help=about,
             description=command.DESCRIPTION,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
@@ -99,25 +104,46 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     words = sys.argv[1:] if argv is None else argv
+    with streams.guarded():
+        try:
+            try:
+                code = _run(words)
+            finally:
+                sys.stdout.flush()
+        except streams.OutputError as error:
+            code = _failed(str(error), USAGE)
+        except BrokenPipeError:
+            # The reader has gone; keep the interpreter's own flush from failing as well.
+            streams.forget(sys.stdout)
+            code = OK
+    return code
+
+
+def _run(words: Sequence[str]) -> int:
+    """The command, with every failure as one line."""
     try:
-        args = build_parser(words[0] if words else None).parse_args(words)
-        code = cast("int", args.run(args))
-        sys.stdout.flush()
+        named = words[0] if words and words[0] in COMMANDS else None
+        args = build_parser(named).parse_args(words)
+        return cast("int", args.run(args))
+    except (streams.OutputError, BrokenPipeError):
+        raise
     except GuestError as error:
-        print(f"pfntrack: {error}", file=sys.stderr)
-        return GUEST_LOST
+        return _failed(str(error), GUEST_LOST)
     except PfntrackError as error:
-        print(f"pfntrack: {error}", file=sys.stderr)
-        return USAGE
+        return _failed(str(error), USAGE)
     except KeyboardInterrupt:
-        print("pfntrack: interrupted", file=sys.stderr)
-        return INTERRUPTED
-    except BrokenPipeError:
-        # The reader has gone; keep the interpreter's own flush from failing as well.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OK
+        return _failed("interrupted", INTERRUPTED)
+    except MemoryError:
+        return _failed("the memory does not suffice", INCONCLUSIVE)
+    except OSError as error:
+        # Of a file or of the machine, whichever: nothing that a traceback would explain.
+        name = f"{error.filename}: " if error.filename is not None else ""
+        return _failed(f"{name}{error.strerror or error}", USAGE)
     except Exception:
         traceback.print_exc()
-        print("pfntrack: internal error: please report it with the lines above", file=sys.stderr)
-        return INTERNAL
+        return _failed("internal error: please report it with the lines above", INTERNAL)
+
+
+def _failed(why: str, code: int) -> int:
+    print(f"pfntrack: {one_line(why)}", file=sys.stderr)
     return code

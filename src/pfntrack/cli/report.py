@@ -8,12 +8,12 @@ from pathlib import Path
 
 from pfntrack.check.run import run_scenario
 from pfntrack.cli.common import add_model, chosen, releases, write_text
+from pfntrack.edges import files
 from pfntrack.errors import InputFormatError
 from pfntrack.report.html import Document, document_of, merged, page, read
 from pfntrack.report.json_run import comparison_json, run_json
 from pfntrack.scenario import find
 
-HELP = "make one HTML page of a result, to look at and to send on"
 DESCRIPTION = """\
 Make one self-contained HTML page of what --json printed: a run, a comparison, a
 check, a conformance report, an audit or a triage. Several runs of one scenario stand side
@@ -63,22 +63,13 @@ def run(args: argparse.Namespace) -> int:
 
 def _document(word: str, args: argparse.Namespace) -> Document:
     if word == "-":
-        return read(_decoded(sys.stdin.buffer.read(), "standard input"), "standard input")
+        raw = files.read_stream(files.standard_input(), "standard input")
+        return read(files.decoded(raw, "standard input"), "standard input")
     path = Path(word)
-    if path.suffix == ".json" or (path.is_file() and path.suffix != ".pfn"):
-        try:
-            return read(_decoded(path.read_bytes(), word), word)
-        except OSError as error:
-            raise InputFormatError(f"{word}: {error.strerror or error}") from None
+    if path.suffix == ".json" or (files.is_file(path) and path.suffix != ".pfn"):
+        return read(files.read_text(path, "JSON"), word)
     scenario = find(word)
     if args.releases:
         runs = [run_scenario(scenario, release) for release in releases(args.releases)]
         return document_of("comparison", [comparison_json(runs)], word)
     return document_of("run", run_json(run_scenario(scenario, chosen(args))), word)
-
-
-def _decoded(raw: bytes, name: str) -> str:
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputFormatError(f"{name}: byte {error.start}: expected JSON in UTF-8") from None

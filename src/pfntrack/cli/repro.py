@@ -11,7 +11,8 @@ from pathlib import Path
 import attrs
 
 from pfntrack.check.judged.properties import PROPERTIES
-from pfntrack.cli.common import add_json, add_model, chosen, make_folder, write_json, write_text
+from pfntrack.cli.common import add_json, add_model, chosen, write_json, write_text
+from pfntrack.edges.files import make_folder
 from pfntrack.errors import GuestError, InputFormatError
 from pfntrack.lab.guests.qemu import require_tools
 from pfntrack.lab.images.apt import progress
@@ -24,7 +25,6 @@ from pfntrack.scenario import find
 
 OK, FINDINGS, INCONCLUSIVE, SKIPPED, GUEST_LOST = 0, 1, 3, 4, 255
 
-HELP = "write a C program that shows on a real kernel what breaks in the model"
 DESCRIPTION = """\
 Write one C file that performs a scenario with system calls and checks what
 breaks in the model: a reservation that leaks or is lost, a failed release in

@@ -18,7 +18,6 @@ from pfntrack.report.json_run import run_json
 from pfntrack.report.text import run_text
 from pfntrack.scenario import find
 
-HELP = "run a scenario on the model and explain each step"
 DESCRIPTION = """\
 Run a scenario on the model of one kernel release or tracking design. Each step
 shows the result of the call, what changed (reservations, mappings, page-table

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from pfntrack.check.run import run_scenario
 from pfntrack.cli.common import releases, write_json
+from pfntrack.edges import files
 from pfntrack.errors import InputFormatError
 from pfntrack.report.text import notes
 from pfntrack.scenario import find, format_scenario, library, load
 
-HELP = "list, show, format or test scenarios"
 DESCRIPTION = """\
 A scenario is a small program of memory-management operations and what it should
 do. Many come with pfntrack, each with a name; `run`, `compare` and the lab take
@@ -116,7 +116,7 @@ def _format(args: argparse.Namespace) -> int:
     for name in args.files:
         path = Path(name)
         canonical = format_scenario(load(path))
-        text = path.read_text(encoding="utf-8")
+        text = files.read_text(path)
         if args.check:
             changed += canonical != text
             sys.stdout.writelines(
@@ -126,7 +126,7 @@ def _format(args: argparse.Namespace) -> int:
             )
         elif args.in_place:
             if canonical != text:
-                path.write_text(canonical, encoding="utf-8")
+                files.write_text(path, canonical, ours=True)
         else:
             print(canonical, end="")
     return 1 if changed else 0

@@ -6,7 +6,6 @@ import argparse
 
 from pfntrack.report.schemas import NAMES, schema_text
 
-HELP = "print the JSON schema of an output"
 DESCRIPTION = """\
 Print the published JSON Schema (draft 2020-12) of one kind of output. The
 `schema` field of every output names its schema and version; a version changes

@@ -9,11 +9,11 @@ import os
 import sys
 
 from pfntrack.cli.common import add_model, add_scenario, chosen
+from pfntrack.edges import files
 from pfntrack.scenario import find
 from pfntrack.stepper import start
 from pfntrack.stepper.plain import step_through
 
-HELP = "go through a scenario step by step, and try operations"
 DESCRIPTION = """\
 Go through a scenario on the model: forward, back, under another release or
 design, with operations of your own, which can be taken back. After each step
@@ -34,6 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Do it."""
     session = start(find(args.scenario), chosen(args))
+    if sys.stdin is None:
+        files.standard_input()
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
     wanted = terminal and not args.plain
     if wanted and importlib.util.find_spec("prompt_toolkit"):

@@ -11,15 +11,16 @@ from pfntrack.check.asked.study import FIELDS, Field, Row, study
 from pfntrack.check.judged.properties import PROPERTIES
 from pfntrack.check.numbers import jit
 from pfntrack.check.search.bounds import PRESETS, parse_bounds, parse_groups
-from pfntrack.cli.common import make_folder, say, write_json, write_text
+from pfntrack.cli.common import say, write_json, write_scenario
 from pfntrack.cli.search import positive, properties_of
 from pfntrack.designs import DESIGNS
+from pfntrack.edges import files
+from pfntrack.edges.streams import transient
 from pfntrack.errors import InputFormatError
 from pfntrack.report import study as report
 
 BEGIN, END = "<!-- study -->\n", "<!-- end of study -->\n"
 
-HELP = "the decision table: what each design keeps, refuses, stores and does"
 DESCRIPTION = """\
 For each tracking design: the properties it keeps within bounds, or the length
 of the shortest program that breaks them; legal programs of drivers that it
@@ -81,12 +82,12 @@ def run(args: argparse.Namespace) -> int:
         rows.append(row)
         if watching:
             line = f"{len(rows)} of {len(designs)}: {row.design}, {row.seconds:.0f} s"
-            print(f"\r{line}\033[K", end="", file=sys.stderr, flush=True)
+            transient(line)
     if watching:
-        print("\r\033[K", end="", file=sys.stderr, flush=True)
-    files = _save(rows, args.save) if args.save else {}
+        transient()
+    saved = _save(rows, args.save) if args.save else {}
     if args.json:
-        write_json(report.as_json(rows, fields, watched, files))
+        write_json(report.as_json(rows, fields, watched, saved))
     elif args.into:
         _put(args.into, report.markdown(rows, fields, watched))
     elif args.markdown:
@@ -118,23 +119,20 @@ def _fields(args: argparse.Namespace) -> Sequence[Field]:
 
 def _put(file: Path, tables: str) -> None:
     """Replace what stands between the markers."""
-    try:
-        before, begin, rest = file.read_text(encoding="utf-8").partition(BEGIN)
-    except OSError as error:
-        raise InputFormatError(f"{file}: {error.strerror or error}") from None
+    before, begin, rest = files.read_text(file).partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
         raise InputFormatError(f"{file}: no line {(BEGIN if not begin else END).strip()!r}")
-    write_text(file, f"{before}{BEGIN}\n{tables}\n{END}{after}")
+    files.write_text(file, f"{before}{BEGIN}\n{tables}\n{END}{after}", ours=True)
 
 
 def _save(rows: Sequence[Row], folder: Path) -> dict[tuple[str, str], str]:
     """Write the programs; (design, property) to file name."""
-    files = {}
-    make_folder(folder)
+    written = {}
+    files.make_folder(folder)
     for row in rows:
         for name, broken in row.broken.items():
             path = folder / f"{row.design}-breaks-{name}.pfn"
-            write_text(path, broken.program)
-            files[row.design, name] = str(path)
-    return files
+            write_scenario(path, broken.program)
+            written[row.design, name] = str(path)
+    return written

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pfntrack.cli.common import add_html, write_html
+from pfntrack.edges import files
+from pfntrack.edges.streams import transient
 from pfntrack.errors import InputFormatError
 from pfntrack.field.read.context import Context, load
 from pfntrack.field.read.lines import printable
@@ -17,7 +19,6 @@ from pfntrack.field.report_json import as_json
 from pfntrack.field.report_text import as_mail, as_text
 from pfntrack.field.triage import Result, triage
 
-HELP = "explain memory-type messages of a kernel log: cause, harm, cure"
 DESCRIPTION = """\
 Read kernel logs (dmesg, journal, syslog, serial console, mail quotes, bug-report
 pastes; "-" is standard input) and say what happened to the memory types, which
@@ -99,14 +100,15 @@ def _names(args: argparse.Namespace) -> list[str]:
     dmesg = args.snapshot / "dmesg" if args.snapshot is not None else None
     if dmesg is not None and dmesg.is_file():
         return [str(dmesg)]
-    if sys.stdin.isatty():
+    if sys.stdin is not None and sys.stdin.isatty():
         raise InputFormatError("no log given: expected a FILE, or - and a log on standard input")
     return ["-"]
 
 
 def _one(name: str, context: Context) -> Result:
     if name == "-":
-        return triage(sys.stdin.buffer, context, name="standard input", progress=_progress(0))
+        stream = files.standard_input()
+        return triage(stream, context, name="standard input", progress=_progress(0))
     path = Path(name)
     shown = printable(name)
     try:
@@ -131,8 +133,6 @@ def _progress(size: int) -> Callable[[int], None] | None:
             return
         shown[0] = now
         part = f" of {size >> 20}" if size else ""
-        print(
-            f"\r{done >> 20}{part} MiB", end="\n" if size and done >= size else "", file=sys.stderr
-        )
+        transient("" if size and done >= size else f"{done >> 20}{part} MiB")
 
     return show

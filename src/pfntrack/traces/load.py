@@ -7,12 +7,13 @@ are kept.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import attrs
 
+from pfntrack.edges import documents, files
+from pfntrack.edges.text import brief
 from pfntrack.errors import InputFormatError
 from pfntrack.traces.format import TRACE, Place, check
 
@@ -43,20 +44,8 @@ def load_trace(path: Path) -> Trace:
     even claim to be one.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ForeignFileError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ForeignFileError(f"{path}: byte {error.start}: expected UTF-8 text") from error
-    try:
-        data = json.loads(text)
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise ForeignFileError(f"{path}: {where}: expected JSON: {error.msg}") from error
-    except RecursionError as error:
-        raise ForeignFileError(f"{path}: expected a trace, found endless nesting") from error
-    place = Place(str(path), "", data)
-    try:
+        data = documents.load(files.read_text(path, "a trace"), brief(str(path)))
+        place = Place(str(path), "", data)
         check(place, {"format": int})
         if data["format"] != 1:
             raise place.inside("format").wrong(f"1, found {data['format']!r}")

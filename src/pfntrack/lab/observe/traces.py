@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pfntrack.errors import InputFormatError
+from pfntrack.edges import documents, files
+from pfntrack.edges.text import brief
 from pfntrack.lab.play.recorder import check_program, program_of_trace
 
 
@@ -40,12 +41,7 @@ def read_json(path: Path) -> Any:
 
     Raises InputFormatError: it cannot be read or is not JSON.
     """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputFormatError(f"{path}: {error.strerror}") from error
-    except ValueError as error:
-        raise InputFormatError(f"{path}: not JSON: {error}") from error
+    return documents.load(files.read_text(path, "JSON"), brief(str(path)))
 
 
 def read_programs(path: Path) -> list[dict[str, Any]]:

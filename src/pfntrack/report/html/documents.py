@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -11,6 +10,7 @@ import attrs
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, best_match
 
+from pfntrack.edges import documents
 from pfntrack.errors import InputFormatError
 from pfntrack.report.html.strings import shown, visible
 from pfntrack.report.schemas import schema
@@ -39,14 +39,7 @@ def read(text: str, name: str) -> Document:
     as the schema of that kind says; `name` begins the message.
     """
     name = shown(name)
-    try:
-        body = json.loads(text, parse_constant=_no_constant)
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        cut = " (is the file complete?)" if error.pos >= len(text.rstrip()) else ""
-        raise InputFormatError(f"{name}: {where}: expected JSON: {error.msg}{cut}") from None
-    except (ValueError, RecursionError) as error:
-        raise InputFormatError(f"{name}: expected JSON: {error}") from None
+    body = documents.load(text, name)
     kind = _kind(body, name)
     _conforms(body, kind, name)
     return document_of(kind, body, name)
@@ -82,10 +75,6 @@ def merged(documents: Sequence[Document]) -> Document:
     runs = [document.body for document in documents]
     comparison = {"scenario": first.body["scenario"]["name"], "runs": runs}
     return Document("comparison", [comparison], first.name)
-
-
-def _no_constant(word: str) -> object:
-    raise ValueError(f"{word} is no number")
 
 
 def _kind(body: Any, name: str) -> str:
