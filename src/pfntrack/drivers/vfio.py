@@ -160,17 +160,22 @@ class VfioPci(Driver):
     def zap_bars(self, step: Step, file: File) -> None:
         """Zap what user space has mapped: by the list of VMAs, or by the file.
 
-        The list holds the VMAs that have faulted, the last one first.
+        The list holds the VMAs that have faulted, the last one first. One address
+        space after the other is locked, and all its VMAs on the list go then.
         """
         if self.style is VfioStyle.INSERT_AT_FAULT:
             unmap_mapping_range(step, step.spaces, Span(file.mapping, 0, BARS * REGION_PAGES))
             return
-        for number in sorted(_listed(step, file), reverse=True):
-            for mm in step.spaces:
-                for vma in mm.vmas:
-                    if vma.file == file and vma.drv == number:
-                        current = mm.change(vma, drv=None)
-                        zap_vma_ptes(step, mm, current, vma.start, vma.end)
+        listed = [
+            (vma.drv, mm, vma)
+            for mm in step.spaces
+            for vma in mm.vmas
+            if vma.file == file and isinstance(vma.drv, int)
+        ]
+        newest = {mm: max(drv for drv, other, _ in listed if other is mm) for _, mm, _ in listed}
+        for _, mm, vma in sorted(listed, key=lambda each: (-newest[each[1]], -each[0])):
+            current = mm.change(vma, drv=None)
+            zap_vma_ptes(step, mm, current, vma.start, vma.end)
 
     def _available(self, step: Step, file: File, bar: Window) -> int:
         """May the BAR be mapped? Decided at open, or by claiming it now."""
