@@ -8,7 +8,9 @@ import pytest
 
 from pfntrack.errors import InputFormatError
 from pfntrack.field.catalogue.codes import CODES
-from pfntrack.field.catalogue.messages import MESSAGES, find, markdown
+from pfntrack.field.catalogue.lookup import Nearest, find
+from pfntrack.field.catalogue.messages import MESSAGES
+from pfntrack.field.catalogue.page import markdown
 from pfntrack.field.read import ranges
 from pfntrack.field.read.context import load
 from pfntrack.field.read.kernelrelease import Window, parse_release
@@ -258,4 +260,4 @@ def test_explain_finds_messages(query: str, kind: str) -> None:
 def test_explain_finds_codes_and_rejects_nonsense() -> None:
     """Codes are found in any case; unknown words are not guessed."""
     assert find("mtrr_trim") is CODES["MTRR_TRIM"]
-    assert find("hello") is None
+    assert find("hello") == Nearest(())

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import textwrap
 
-from pfntrack.errors import InputFormatError
 from pfntrack.field.catalogue.codes import CODES, Code
-from pfntrack.field.catalogue.messages import BY_KIND, MESSAGES, Message, find, markdown
+from pfntrack.field.catalogue.lookup import Nearest, find
+from pfntrack.field.catalogue.message import GROUPS, Message
+from pfntrack.field.catalogue.messages import BY_KIND, MESSAGES
+from pfntrack.field.catalogue.page import markdown
 from pfntrack.field.read.lines import printable
 
 DESCRIPTION = """\
@@ -35,19 +37,34 @@ def run(args: argparse.Namespace) -> int:
         return 0
     query = " ".join(args.query)
     if args.list or not query:
-        for message in MESSAGES:
-            print(f"{message.kind:24}{message.form}")
-        print()
+        for group in GROUPS:
+            print(group)
+            for message in (each for each in MESSAGES if each.group == group):
+                print(f"  {message.kind:26}{message.form}")
+            print()
+        print("Diagnoses")
         for code in CODES.values():
-            print(f"{code.code:36}{code.title}")
+            print(f"  {code.code:36}{code.title}")
         return 0
     entry = find(query)
-    if entry is None:
-        raise InputFormatError(
-            f"{printable(query)[:60]}: expected a message or a code of `pfntrack explain --list`"
-        )
+    if isinstance(entry, Nearest):
+        print(_unknown(query, entry), end="")
+        return 2
     print(_message(entry) if isinstance(entry, Message) else _code(entry), end="")
     return 0
+
+
+def _unknown(query: str, near: Nearest) -> str:
+    """No answer: what comes nearest is named as that."""
+    if near.all_hold:
+        head = f"{printable(query)[:60]}: several messages hold these words:"
+    elif near.entries:
+        head = f"{printable(query)[:60]}: no such message is known; nearest:"
+    else:
+        head = f"{printable(query)[:60]}: no such message is known, and none comes near"
+    out = [head, *(f"  {message.form}" for message in near.entries)]
+    out.append("`pfntrack explain --list` lists what is known, `pfntrack triage` reads whole logs.")
+    return "\n".join(out) + "\n"
 
 
 def _message(message: Message) -> str:

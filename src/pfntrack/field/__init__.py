@@ -5,7 +5,8 @@ Logs are read into facts, facts are judged by rules, rules cite the kernel.
 
 from __future__ import annotations
 
-from pfntrack.field.catalogue.messages import find, markdown
+from pfntrack.field.catalogue.lookup import find
+from pfntrack.field.catalogue.page import markdown
 from pfntrack.field.finding import Finding
 from pfntrack.field.read.context import Context, load
 from pfntrack.field.triage import Result, triage, triage_text

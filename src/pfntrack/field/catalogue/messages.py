@@ -1,31 +1,19 @@
-"""The message catalogue: what each line means, who prints it, and how its range is written."""
+"""The message catalogue: what each line means, who prints it, and how its range is written.
+
+Read `message` first (how a line is recognised), then this file with the messages of the
+memory-type code, then its neighbours `messages_*`.
+"""
 
 from __future__ import annotations
 
-import attrs
+from pfntrack.field.catalogue.message import CPA, IOREMAP, MTRR, RESOURCES, USER, Message
+from pfntrack.field.catalogue.messages_ioremap import CPA_MESSAGES, IOREMAP_MESSAGES
+from pfntrack.field.catalogue.messages_mtrr import MTRR_MESSAGES
+from pfntrack.field.catalogue.messages_programs import PROGRAM_MESSAGES
+from pfntrack.field.catalogue.messages_resources import RESOURCE_MESSAGES
+from pfntrack.field.catalogue.messages_user import USER_MESSAGES
 
-from pfntrack.field.catalogue.codes import CODES, Code
-from pfntrack.field.read.lines import clean
-from pfntrack.field.read.parse import parse_line, parse_partial
-from pfntrack.field.read.traces import begin
-
-
-@attrs.frozen(slots=True)
-class Message:
-    """One message of the kernel and how to read it."""
-
-    kind: str
-    form: str
-    printed_by: str
-    level: str
-    notation: str
-    meaning: str
-    trap: str
-    codes: tuple[str, ...]
-    since: str = ""
-
-
-MESSAGES: tuple[Message, ...] = (
+PAT_MESSAGES: tuple[Message, ...] = (
     Message(
         "conflict",
         "x86/PAT: COMM:PID conflicting memory types S-E A<->B",
@@ -47,6 +35,7 @@ MESSAGES: tuple[Message, ...] = (
             "CONFLICT_UNDERSPECIFIED",
         ),
         "2.6.26; without the prefix before 4.2",
+        texts=("conflicting memory types",),
     ),
     Message(
         "reserve_failed",
@@ -58,6 +47,10 @@ MESSAGES: tuple[Message, ...] = (
         "T is the type WANTED, not the type of the existing reservation.",
         ("RANGE_SPANS_MIXED_OWNERS", "STALE_OR_LIVE_GPU_RESERVATION", "CONFLICT_UNDERSPECIFIED"),
         "before 5.6: reserve_memtype failed",
+        texts=(
+            "memtype_reserve failed [*, track *, req *",
+            "reserve_memtype failed *, track *, req *",
+        ),
     ),
     Message(
         "map_pfn_expected",
@@ -69,6 +62,7 @@ MESSAGES: tuple[Message, ...] = (
         "Only four pairs are refused; every other difference is granted silently, without a line. "
         "Up to 6.15 fork compares strictly and refuses every difference.",
         ("REQ_UC_EXISTING_WB", "REQ_WP_ENCODED_AS_OTHER", "UNTRACK_FAILED_FORK"),
+        texts=("map pfn expected mapping type * for *", "=map pfn expected"),
     ),
     Message(
         "map_pfn_ram",
@@ -79,6 +73,7 @@ MESSAGES: tuple[Message, ...] = (
         "RAM was mapped with type G of its pages instead of R.",
         "It reports a success: the mapping exists. G is not always write-back.",
         ("RAM_TYPE_OVERRIDDEN",),
+        texts=("map pfn RAM range req * for *",),
     ),
     Message(
         "free_invalid",
@@ -98,6 +93,7 @@ MESSAGES: tuple[Message, ...] = (
             "KERNEL_BUG_SANITIZE_PHYS",
             "SET_MEMORY_ON_TRACKED_PMEM",
         ),
+        texts=("freeing invalid memtype",),
     ),
     Message(
         "ram_type_failed",
@@ -109,6 +105,8 @@ MESSAGES: tuple[Message, ...] = (
         "Equal types are refused as well. N is the cache-mode number, before 3.19 raw page-table "
         "bits (0x10 is uncached-minus, 0x8 write-combining).",
         ("RAM_TYPE_ALREADY_SET",),
+        texts=("reserve_ram_pages_type failed *",),
+        sites=("memtype.c reserve_ram_pages_type",),
     ),
     Message(
         "change_attr_failed",
@@ -119,6 +117,7 @@ MESSAGES: tuple[Message, ...] = (
         "The kernel's direct map could not be given the same type.",
         "Concerns RAM below 1 MiB only; never device memory.",
         ("CONFLICT_UNDERSPECIFIED",),
+        texts=("ioremap_change_attr failed * for *",),
     ),
     Message(
         "reserve_failed_warn",
@@ -130,6 +129,12 @@ MESSAGES: tuple[Message, ...] = (
         "An end of all ones is zero minus one: a range at the top of physical memory, a kernel "
         "error, not the caller's.",
         ("RANGE_BOGUS", "KERNEL_BUG_SANITIZE_PHYS"),
+        texts=(
+            "memtype_reserve failed: [mem *, req *",
+            "reserve_memtype failed: [mem *, req *",
+            "* failed: [mem *-*], req *",
+        ),
+        sites=("memtype.c memtype_reserve", "pat.c reserve_memtype"),
     ),
     Message(
         "ioremap_reserve_failed",
@@ -140,6 +145,8 @@ MESSAGES: tuple[Message, ...] = (
         "-16: a conflict of types, named in the lines before; -22: a bad or mixed range.",
         "The explaining lines are printed at info level and often hidden.",
         ("CONFLICT_UNDERSPECIFIED", "RANGE_BOGUS"),
+        texts=("ioremap memtype_reserve failed *", "ioremap reserve_memtype failed *"),
+        group=IOREMAP,
     ),
     Message(
         "ioremap_error",
@@ -151,6 +158,8 @@ MESSAGES: tuple[Message, ...] = (
         "0 write-back, 1 write-combining, 2 uncached-minus, 3 uncached, 4 write-through, 5 "
         "write-protected; before 3.19 raw page-table bits (0x10 is uncached-minus).",
         ("REQ_UC_EXISTING_WB",),
+        texts=("ioremap error for *-*, requested *, got *",),
+        group=IOREMAP,
     ),
     Message(
         "warning",
@@ -169,6 +178,17 @@ MESSAGES: tuple[Message, ...] = (
             "UNTRACK_AFTER_FAILED_REMAP",
             "UNTRACK_MREMAP_MOVE",
         ),
+        sites=(
+            "memtype.c untrack_pfn*",
+            "memtype.c get_pat_info",
+            "memtype.c track_pfn_copy",
+            "memtype.c untrack_pfn_vma",
+            "pat.c untrack_pfn*",
+            "pat.c get_pat_info",
+            "pat.c track_pfn_*",
+            "memtype.c unmap_single_vma",
+        ),
+        group=USER,
     ),
     Message(
         "resource_sanity",
@@ -179,6 +199,8 @@ MESSAGES: tuple[Message, ...] = (
         "A mapping covers more than one resource.",
         "Not PAT by itself; with a WARNING in memtype_reserve_io it is the range of a reservation.",
         ("NOT_PAT", "RANGE_BOGUS", "RANGE_CROSSES_RESOURCE"),
+        texts=("resource sanity check: requesting [mem *",),
+        group=RESOURCES,
     ),
     Message(
         "pat_config",
@@ -191,6 +213,8 @@ MESSAGES: tuple[Message, ...] = (
         "WC WP UC UC is Xen's.",
         "Xen's table is fully working although a line about skipping may precede it.",
         ("HEALTHY", "PAT_OFF_CPU", "PAT_OFF_BECAUSE_MTRR_OFF", "PAT_OFF_USER", "XEN_PV_PAT_LAYOUT"),
+        texts=("Configuration [0-7]: *", "configuration [0-7]: *"),
+        sites=("memtype.c *init_cache_modes", "init.c update_cache_mode_entry"),
     ),
     Message(
         "pat_enabled_old",
@@ -202,6 +226,7 @@ MESSAGES: tuple[Message, ...] = (
         "WB, 7 UC-).",
         "Normal.",
         ("HEALTHY",),
+        texts=("PAT enabled: cpu *, old *, new *",),
     ),
     Message(
         "pat_skip_mtrr",
@@ -212,6 +237,7 @@ MESSAGES: tuple[Message, ...] = (
         "No usable MTRRs, so the power-on table stays and nothing is tracked.",
         "Also printed under Xen PV, where PAT works nevertheless.",
         ("PAT_OFF_BECAUSE_MTRR_OFF", "XEN_PV_PAT_LAYOUT"),
+        texts=("MTRRs disabled, skipping PAT initialization",),
     ),
     Message(
         "pat_disabled",
@@ -222,6 +248,52 @@ MESSAGES: tuple[Message, ...] = (
         "PAT is off, for the reason in the line.",
         "There is no memtype list and no message afterwards.",
         ("PAT_OFF_USER", "PAT_OFF_CPU"),
+        texts=(
+            "PAT support disabled",
+            "PAT not supported by CPU",
+            "PAT not supported by the CPU",
+            "PAT MSR is 0, disabled",
+            "PAT read returns always zero, disabled",
+            "=x86/PAT: *",
+        ),
+        sites=("memtype.c pat_disable",),
+    ),
+    Message(
+        "pat_not_verified",
+        "PAT disabled. Not yet verified on this CPU type.",
+        "validate_pat_support() in arch/x86/kernel/cpu/addon_cpuid_features.c, 2.6.26 and 2.6.27",
+        "info",
+        "no range",
+        "PAT is OFF: these two kernels used it only on processors on their list. Write-combining "
+        "is served as uncached.",
+        "The processor may have PAT; the kernel does not use it. Later kernels do.",
+        ("PAT_OFF_CPU",),
+        "2.6.26 and 2.6.27",
+        ("PAT disabled. Not yet verified on this CPU type",),
+        next="use a kernel of this century's second decade: any from 2.6.28 uses PAT there",
+    ),
+    Message(
+        "pat_cpus",
+        "x86/PAT: PAT enabled, but not supported by secondary CPU",
+        "pat_ap_init() (6.2: pat_cpu_init()) in arch/x86/mm/pat/memtype.c",
+        "panic",
+        "no range",
+        "The boot processor has PAT and another processor has not; the kernel stops.",
+        "In a virtual machine: processors of different models.",
+        ("PAT_CPUS_DIFFER",),
+        texts=("PAT enabled, but not supported by secondary CPU",),
+        next="grep -c ' pat ' /proc/cpuinfo on another kernel: all processors must have it",
+    ),
+    Message(
+        "pat_late",
+        "x86/PAT: PAT cannot be disabled after initialization",
+        "pat_disable() in arch/x86/mm/pat/memtype.c, 4.6 to 6.1",
+        "warn once",
+        "no range",
+        "Something wanted to switch PAT off after it had been set up; it stays on.",
+        "The frame above names who.",
+        ("UNCLASSIFIED_TRACE",),
+        texts=("PAT cannot be disabled after initialization",),
     ),
     Message(
         "debug_added",
@@ -232,6 +304,7 @@ MESSAGES: tuple[Message, ...] = (
         "A reservation was made; X is the type granted.",
         "R and X may differ without any other line: that is the silent downgrade.",
         ("CHECK_WC_OF_BAR", "SILENT_DOWNGRADE_ADJACENT"),
+        texts=("memtype_reserve added [mem *, ret *", "reserve_memtype added *, ret *"),
     ),
     Message(
         "debug_overlap",
@@ -242,6 +315,7 @@ MESSAGES: tuple[Message, ...] = (
         "The first existing reservation that the next request overlaps.",
         "Only the first; overlap with equal types is normal.",
         ("HEALTHY",),
+        texts=("Overlap at *-*",),
     ),
     Message(
         "debug_free",
@@ -252,6 +326,7 @@ MESSAGES: tuple[Message, ...] = (
         "A release succeeded.",
         "Up to 6.15 it may have shortened another reservation; the line looks the same.",
         ("KERNEL_BUG_AMBIGUOUS_FREE",),
+        texts=("memtype_free request *", "free_memtype request *"),
     ),
     Message(
         "list_entry",
@@ -262,6 +337,7 @@ MESSAGES: tuple[Message, ...] = (
         "One reservation.",
         "A row that ends at an address belongs to the neighbour below it. No row names an owner.",
         ("HEALTHY", "CHECK_WC_OF_BAR"),
+        texts=("PAT: [mem *-*] *", "PAT memtype list:", "* @ 0x*-0x*"),
     ),
     Message(
         "mtrr_mismatch",
@@ -272,6 +348,8 @@ MESSAGES: tuple[Message, ...] = (
         "A requested MTRR lies inside another of a different type.",
         "Not PAT.",
         ("MTRR_LEGACY_OVERLAP",),
+        texts=("type mismatch for *,* old: * new: *",),
+        group=MTRR,
     ),
     Message(
         "mtrr_trim",
@@ -282,6 +360,8 @@ MESSAGES: tuple[Message, ...] = (
         "RAM that no MTRR makes write-back is not used.",
         "Not PAT: the firmware.",
         ("MTRR_TRIM",),
+        texts=("MTRRs don't cover all of memory, losing *MB of RAM",),
+        group=MTRR,
     ),
     Message(
         "strict_devmem",
@@ -292,6 +372,8 @@ MESSAGES: tuple[Message, ...] = (
         "Strict /dev/mem refused an access.",
         "Not PAT.",
         ("NOT_PAT",),
+        texts=("tried to access /dev/mem between *",),
+        group=RESOURCES,
     ),
     Message(
         "mce_nospec_failed",
@@ -302,6 +384,8 @@ MESSAGES: tuple[Message, ...] = (
         "A poisoned page could not be taken out of the direct map.",
         "Follows a refused set_memory_uc() on tracked persistent memory.",
         ("SET_MEMORY_ON_TRACKED_PMEM",),
+        texts=("Could not invalidate pfn=* from 1:1 map",),
+        group=CPA,
     ),
     Message(
         "kernel_bug",
@@ -312,73 +396,16 @@ MESSAGES: tuple[Message, ...] = (
         "An empty or wrapped range; later kernels warn and refuse.",
         "The line number alone says little; the trace names the caller.",
         ("RANGE_BOGUS",),
+        sites=("pat.c", "pat.c reserve_memtype", "memtype.c"),
     ),
 )
+MESSAGES: tuple[Message, ...] = (
+    *PAT_MESSAGES,
+    *USER_MESSAGES,
+    *IOREMAP_MESSAGES,
+    *CPA_MESSAGES,
+    *MTRR_MESSAGES,
+    *RESOURCE_MESSAGES,
+    *PROGRAM_MESSAGES,
+)
 BY_KIND: dict[str, Message] = {message.kind: message for message in MESSAGES}
-
-
-def find(query: str) -> Message | Code | None:
-    """The catalogue entry for a message line, a kind of message, or a diagnosis code."""
-    text = query.strip()
-    code = CODES.get(text.upper().replace("-", "_"))
-    if code is not None:
-        return code
-    if text in BY_KIND:
-        return BY_KIND[text]
-    line = clean(1, text)
-    fact = parse_line(line) or parse_partial(line)
-    if fact is not None and fact.kind in BY_KIND:
-        return BY_KIND[fact.kind]
-    if begin(line) is not None:
-        return BY_KIND["warning"]
-    return _by_words(text)
-
-
-def _by_words(text: str) -> Message | None:
-    """The message that shares most words with the query; none if they share less than two."""
-    words = {w for w in text.lower().replace(":", " ").split() if len(w) > 2}
-    best = max(MESSAGES, key=lambda m: len(words & _words(m)))
-    return best if len(words & _words(best)) >= min(2, len(words)) and words else None
-
-
-def _words(message: Message) -> set[str]:
-    return set(message.form.lower().replace(":", " ").replace(",", " ").split())
-
-
-def markdown() -> str:
-    """The whole catalogue as one documentation page."""
-    out = [
-        "# Messages and diagnoses",
-        "",
-        "Generated from the data that `pfntrack triage` uses.",
-        "",
-    ]
-    out += ["## Messages", ""]
-    for message in MESSAGES:
-        out += [f"### `{message.form}`", "", message.meaning, ""]
-        out += [
-            f"- Printed by: {message.printed_by} (level {message.level})",
-            f"- Range: {message.notation}",
-            f"- Trap: {message.trap}",
-        ]
-        if message.since:
-            out.append(f"- Versions: {message.since}")
-        out += ["- Diagnoses: " + ", ".join(f"`{code}`" for code in message.codes), ""]
-    out += ["## Diagnoses", ""]
-    for code in CODES.values():
-        out += [
-            f"### {code.code}",
-            "",
-            f"*{code.title}.* {code.what}",
-            "",
-            f"Rule: {code.rule}",
-            "",
-        ]
-        out.append(f"- Severity: {code.severity} ({code.harm})")
-        if code.window is not None:
-            out.append(f"- Affected kernels: {code.window}")
-        out += [f"- Do: {text}" for text in code.do]
-        out += [f"- Do not: {text}" for text in code.dont]
-        out += [f"- See: `{c.ref}` {c.title}" for c in (*code.fixed_by, *code.see)]
-        out.append("")
-    return "\n".join(out).rstrip() + "\n"
