@@ -42,6 +42,8 @@ class Design:
     # What is reserved is the drivers' own, not that of the mappings: it counts as
     # theirs for as long as they keep it, as a kernel mapping does.
     caller_holds: bool = False
+    # Zaps are reported batch by batch, for entries that are there, under their lock.
+    follows_entries: bool = False
     # The release whose other code the design is put into.
     base: str = "7.3"
 
@@ -146,11 +148,13 @@ class Design:
         step: Step, owner: int, pfn: int, pages: int, cache: CacheMode, *, strict: bool = False
     ) -> tuple[int, CacheMode]:
         """`reserve_pfn_range()` in pages, in the name of the ghost `owner`."""
+        step.point("memtype_reserve", "memtype_lock")
         return step.ask(_reserve, owner, pfn, pages, cache, strict)
 
     @staticmethod
     def release(step: Step, owner: int, pfn: int, pages: int) -> None:
         """`free_pfn_range()` in pages, in the name of the ghost `owner`."""
+        step.point("memtype_free", "memtype_lock")
         step.ask(_release, owner, pfn, pages)
 
     @staticmethod
@@ -158,6 +162,7 @@ class Design:
         """Type of one page of a mapping that reserves nothing."""
         if not step.machine.pat_enabled:
             return cache
+        step.point("lookup_memtype", "memtype_lock")
         return step.ask(lookup_memtype, pfn << PAGE_SHIFT)
 
     def lookup_range(

@@ -13,7 +13,7 @@ from pfntrack.mm import pagetable
 from pfntrack.mm.calls.fault import STAMP, do_fault, loaded
 from pfntrack.mm.ops import Result
 from pfntrack.mm.space import Mm
-from pfntrack.mm.step import Lock, Step, pfnmap
+from pfntrack.mm.step import Step, pfnmap
 from pfntrack.pat.ram import NOT_RAM, PAGE_SHIFT, PAGE_SIZE, pat_pagerange_is_ram
 
 _EIO = Result(-1, "EIO")
@@ -21,7 +21,7 @@ _EIO = Result(-1, "EIO")
 
 def access_remote_vm(step: Step, mm: Mm, page: int) -> Result:
     """A debugger reads the first bytes of `page`."""
-    step.mmap_lock = Lock.READ
+    step.mmap_read_lock(mm)
     vma = mm.find(page)
     run = pagetable.lookup(mm.ptes, page)
     if vma is None:

@@ -10,7 +10,7 @@ import errno
 
 from pfntrack.mm.calls.split import vma_merge, vma_modify
 from pfntrack.mm.space import Mm
-from pfntrack.mm.step import Lock, Step
+from pfntrack.mm.step import Step
 from pfntrack.mm.vma import VM_LOCKED, VM_SEALED, VM_SPECIAL
 
 
@@ -40,7 +40,7 @@ def _covered(mm: Mm, start: int, end: int) -> int:
 
 
 def _set(step: Step, mm: Mm, start: int, end: int, flag: int, *, clear: bool, skip: int) -> int:
-    step.mmap_lock = Lock.WRITE
+    step.mmap_write_lock(mm)
     for vma in mm.overlapping(start, end):
         flags = vma.flags & ~flag if clear else vma.flags | flag
         if vma.flags & skip or flags == vma.flags:

@@ -13,6 +13,7 @@ from typing import Protocol
 
 import attrs
 
+from pfntrack.mm.points import Lock, Points
 from pfntrack.mm.space import Mm
 from pfntrack.mm.vma import VM_PFNMAP, File, Vma
 from pfntrack.pat.cachemode import CacheMode
@@ -27,14 +28,6 @@ class RemapOrder(enum.Enum):
     COW_TRACK_FLAGS = "CoW test and vm_pgoff, then track, then flags (5.10)"
     TRACK_FLAGS = "track, then CoW test, vm_pgoff and flags (6.1, 6.12)"
     FLAGS_TRACK = "CoW test, vm_pgoff and flags, then track (7.3)"
-
-
-class Lock(enum.Enum):
-    """How mmap_lock is held."""
-
-    NONE = "not held"
-    READ = "for reading"
-    WRITE = "for writing"
 
 
 @attrs.frozen
@@ -93,7 +86,7 @@ class MmQuirks:
     access_warns_on_copy: bool = True
 
 
-class Step(Context):
+class Step(Context, Points):
     """A memory-management call in progress."""
 
     def __init__(
@@ -186,6 +179,11 @@ class Tracking(Protocol):
     @property
     def name(self) -> str:
         """The name on the command line."""
+        ...
+
+    @property
+    def follows_entries(self) -> bool:
+        """Is `zap` asked under the page-table lock, for the entries that are there?"""
         ...
 
     def tracked(self, vma: Vma) -> bool:

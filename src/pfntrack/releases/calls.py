@@ -28,7 +28,7 @@ from pfntrack.mm.calls.unmap import munmap, zap_vma_ptes
 from pfntrack.mm.lock import mlock, mseal
 from pfntrack.mm.ops import Op, Result
 from pfntrack.mm.space import Mm
-from pfntrack.mm.step import Lock, Step
+from pfntrack.mm.step import Step
 from pfntrack.mm.vma import File
 from pfntrack.pat.physical import Machine, Window
 from pfntrack.pat.ram import PAGE_SHIFT, PAGE_SIZE
@@ -114,7 +114,7 @@ def _access(step: Step, mm: Mm, op: ops.Access, _file: File | None) -> Result:
 
 
 def _zap_vma(step: Step, mm: Mm, op: ops.ZapVma, _file: File | None) -> Result:
-    step.mmap_lock = Lock.READ
+    step.mmap_read_lock(mm)
     vma = mm.find(op.at)
     if vma is None or op.at + op.pages > vma.end:
         return errno_result(-errno.EINVAL)
@@ -123,7 +123,7 @@ def _zap_vma(step: Step, mm: Mm, op: ops.ZapVma, _file: File | None) -> Result:
 
 
 def _remap(step: Step, mm: Mm, op: ops.Remap, _file: File | None) -> Result:
-    step.mmap_lock = Lock.WRITE
+    step.mmap_write_lock(mm)
     vma = mm.find(op.at)
     if vma is None or op.at + op.pages > vma.end:
         return errno_result(-errno.EINVAL)  # the driver checks; the kernel does not
@@ -134,7 +134,7 @@ def _remap(step: Step, mm: Mm, op: ops.Remap, _file: File | None) -> Result:
 
 
 def _insert(step: Step, mm: Mm, op: ops.InsertPfn, _file: File | None) -> Result:
-    step.mmap_lock = Lock.READ
+    step.mmap_read_lock(mm)
     vma = mm.find(op.at)
     if vma is None:
         return errno_result(-errno.EINVAL)

@@ -22,8 +22,9 @@ from pfntrack.mm.calls.fork import fork
 from pfntrack.mm.calls.truncate import Span, mapped, unmap_mapping_range_vma
 from pfntrack.mm.calls.unmap import exit_mmap
 from pfntrack.mm.ops import Op, Result
+from pfntrack.mm.points import Lock
 from pfntrack.mm.space import AddressSpace, Mm
-from pfntrack.mm.step import Lock, Step
+from pfntrack.mm.step import Step
 from pfntrack.pat.context import Context
 from pfntrack.pat.events import Event, Oops, Task
 from pfntrack.pat.physical import Physical

@@ -98,8 +98,8 @@ class Ours(Design):
             return error, cache, vma
         if tracks and reservable(step, pfn, pages):
             hold(step, pfn, pages, cache)
-            vma = _replace(mm, vma, Piece(at, at + pages, pfn, cache))
-        return 0, cache, vma
+            vma = _replace(mm, step.reread(mm, vma), Piece(at, at + pages, pfn, cache))
+        return 0, cache, step.reread(mm, vma)
 
     def remap_failed(self, step: Step, mm: Mm, vma: Vma, at: int, pfn: int, pages: int) -> Vma:
         """Forget the range, wishes included."""
@@ -116,6 +116,7 @@ class Ours(Design):
         if not self.follows_entries or not reservable(step, pfn, pages):
             return self.lookup_range(step, pfn, pages, cache)
         start, end = pfn << PAGE_SHIFT, (pfn + pages) << PAGE_SHIFT
+        step.point("pfnmap_track", "memtype_lock, the types are looked up")
         kinds = set(step.ask(_types, start, end))
         if len(kinds) > 1:
             step.note("pfnmap_track", "the part meets entries of two types: -EINVAL")

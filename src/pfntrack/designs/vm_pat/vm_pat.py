@@ -66,6 +66,7 @@ class VmPat(Design):
             if not error:
                 step.vm_flags_set("track_pfn_remap")
                 step.note("track_pfn_remap", "the call covers the whole VMA: reserved, VM_PAT set")
+                vma = step.reread(mm, vma)
                 vma = mm.change(vma, flags=vma.flags | VM_PAT, owner=owner)
         else:
             step.note("track_pfn_remap", "a part of the VMA: nothing is reserved, types looked up")
@@ -93,7 +94,8 @@ class VmPat(Design):
         if step.fails("track_pfn_copy", src.start):
             return step.struck, dst, 0
         step.call("track_pfn_copy", vma=_span(src))
-        error = pfn = 0
+        step.point("track_pfn_copy", "VM_PAT of the parent is tested")
+        src, error, pfn = step.reread(src_mm, src), 0, 0
         if self.tracked(src):
             error, pfn, cache = self.get_pat_info(step, src_mm, src, "track_pfn_copy", prot=True)
             if not error:
@@ -101,6 +103,8 @@ class VmPat(Design):
                 error, _ = self.reserve(step, owner, pfn, src.pages, cache, strict=True)
             if not error:
                 step.note("track_pfn_copy", "the child gets a reservation of its own")
+                step.point("track_pfn_copy", "VM_PAT of the child is set")
+                dst = step.reread(dst_mm, dst)
                 dst = dst_mm.change(dst, flags=dst.flags | VM_PAT, owner=owner)
         step.call("track_pfn_copy_ret", ret=error)
         return error, dst, pfn
@@ -128,6 +132,7 @@ class VmPat(Design):
         From the first entry if it is present and raw; for a private mapping
         from vm_pgoff, unless the type is wanted too; else a WARN.
         """
+        step.point("get_pat_info", "the page-table lock, the first entry is read")
         run = pagetable.lookup(mm.ptes, vma.start)
         if run is not None and run.pfn is not None and (self.walks_huge or not run.huge):
             return 0, run.pfn, run.cache
@@ -146,6 +151,8 @@ class VmPat(Design):
     def untrack_pfn(self, step: Step, mm: Mm, vma: Vma, pfn: int = 0, pages: int = 0) -> Vma:
         """Release and clear VM_PAT; pfn 0 and pages 0 mean the whole VMA."""
         step.call("untrack_pfn", vma=_span(vma), pfn=pfn, pages=pages)
+        step.point("untrack_pfn", "VM_PAT is tested")
+        vma = step.reread(mm, vma)
         if not self.tracked(vma):
             return vma
         # With a size, it is an error path that claims to hold the lock for writing.
@@ -156,6 +163,8 @@ class VmPat(Design):
                 return vma
             pages = vma.pages
         self.release(step, vma.owner, pfn, pages)
+        step.point("untrack_pfn", "VM_PAT is cleared")
+        vma = step.reread(mm, vma)
         if locked:
             step.vm_flags_set("untrack_pfn")
         return mm.change(vma, flags=vma.flags & ~VM_PAT)

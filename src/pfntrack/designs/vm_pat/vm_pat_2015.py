@@ -44,6 +44,7 @@ class VmPat2015(VmPat):
         self, step: Step, mm: Mm, vma: Vma, caller: str, *, prot: bool
     ) -> tuple[int, int, CacheMode]:
         """follow_phys() on the first page: any present entry will do, even a copy's."""
+        step.point("follow_phys", "the page-table lock, the first entry is read")
         run = pagetable.lookup(mm.ptes, vma.start)
         if run is None:
             step.note(caller, "VM_PAT is set, but no entry tells the pfn")

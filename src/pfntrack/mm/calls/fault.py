@@ -13,7 +13,7 @@ from pfntrack.mm import pagetable
 from pfntrack.mm.ops import Result
 from pfntrack.mm.pagetable import PTRS_PER_PTE, PteRun
 from pfntrack.mm.space import Mm
-from pfntrack.mm.step import Lock, Step
+from pfntrack.mm.step import Step
 from pfntrack.mm.tables import pte_alloc
 from pfntrack.mm.vma import VM_ACCESS, VM_READ, VM_SHARED, VM_WRITE, Vma
 from pfntrack.pat.events import Log
@@ -72,7 +72,6 @@ def write(step: Step, mm: Mm, page: int) -> Result:
 
 def _access(step: Step, mm: Mm, page: int, need: int) -> Result | None:
     """Fault until the access goes through, or return the signal it ends in."""
-    step.mmap_lock = Lock.READ
     vma = mm.find(page)
     if vma is None or not vma.flags & need:
         return SIGSEGV
@@ -80,6 +79,11 @@ def _access(step: Step, mm: Mm, page: int, need: int) -> Result | None:
         run = pagetable.lookup(mm.ptes, page)
         if run is not None and (need == VM_READ or run.write):
             return None
+        step.mmap_read_lock(mm)
+        vma = mm.find(page)
+        if vma is None or not vma.flags & need:
+            return SIGSEGV
+        run = pagetable.lookup(mm.ptes, page)
         outcome = (
             do_wp_page(step, mm, vma, run)
             if run
@@ -89,7 +93,7 @@ def _access(step: Step, mm: Mm, page: int, need: int) -> Result | None:
             return SIGBUS
         if outcome == "oom" and step.quirks.says_fault_oom:
             step.emit(Log(_RETRY))
-        vma = mm.current(vma)
+        step.mmap_read_unlock(mm)
     step.note("do_user_addr_fault", "handled, it is said, and still no entry: it faults for ever")
     return HANG
 

@@ -17,7 +17,7 @@ from pfntrack.mm.calls.unmap import exit_mmap
 from pfntrack.mm.limits import security_vm_enough_memory_mm
 from pfntrack.mm.pagetable import PTRS_PER_PTE, PteRun, blocks
 from pfntrack.mm.space import Mm
-from pfntrack.mm.step import Lock, Step, pfnmap
+from pfntrack.mm.step import Step, pfnmap
 from pfntrack.mm.tables import pte_alloc
 from pfntrack.mm.vma import (
     VM_ACCOUNT,
@@ -32,8 +32,8 @@ from pfntrack.mm.vma import (
 
 def fork(step: Step, parent: Mm) -> tuple[int, Mm | None]:
     """Duplicate `parent`: (0 or -ENOMEM, the child's address space)."""
-    step.mmap_lock = Lock.WRITE
-    child = Mm()
+    step.mmap_write_lock(parent)
+    child = step.new_mm()
     if dup_mmap(step, parent, child):
         stack, step.stack = step.stack, ("mmput", "copy_process", *step.stack)
         exit_mmap(step, child)
@@ -45,7 +45,8 @@ def fork(step: Step, parent: Mm) -> tuple[int, Mm | None]:
 
 def dup_mmap(step: Step, parent: Mm, child: Mm) -> int:
     """Copy VMA by VMA; a negative errno leaves the child half made."""
-    for src in parent.vmas:
+    for each in parent.vmas:
+        src = step.reread(parent, each)
         if src.flags & VM_DONTCOPY:
             continue
         if src.flags & VM_ACCOUNT and (
@@ -56,6 +57,7 @@ def dup_mmap(step: Step, parent: Mm, child: Mm) -> int:
         if error:
             return error
         dst = step.tracking.fork(step, src, dst)
+        step.i_mmap_change(src.file)
         # In a file's index the child's VMA comes right after the parent's.
         rank = (*src.rank, -step.tick())
         flags = dst.flags & ~VM_LOCKED
@@ -69,6 +71,7 @@ def dup_mmap(step: Step, parent: Mm, child: Mm) -> int:
         error = copy_page_range(step, child, dst, parent, src)
         if not step.quirks.fork_opens_first:
             _open(step, child, child.current(dst))
+        step.point("dup_mmap", "the next VMA")
         if error:
             return error
     return 0
@@ -84,9 +87,12 @@ def copy_page_range(step: Step, child: Mm, dst: Vma, parent: Mm, src: Vma) -> in
     step.copying_vma = src.start
     error, pfn = step.struck if step.fails("copy_page_range") else 0, 0
     if not error and pfnmap(src):
+        step.point("copy_page_range", "the tracking copies what it knows")
+        src, dst = step.reread(parent, src), step.reread(child, dst)
         error, dst, pfn = step.tracking.copy(step, parent, src, child, dst)
     if not error and vma_needs_copy(src):
         error = _copy_tables(step, child, parent, src)
+        dst = step.reread(child, dst)
         if error and pfnmap(src):
             step.tracking.copy_failed(step, child, dst, pfn)
     step.copying_vma = None
@@ -111,6 +117,7 @@ def _copy_tables(step: Step, child: Mm, parent: Mm, src: Vma) -> int:
         return attrs.evolve(run, write=False, dirty=run.dirty and run.special) if cow else run
 
     for block in blocks(src.start, src.end):
+        step.point("copy_pte_range", "both page-table locks, entries copied")
         low = max(src.start, block * PTRS_PER_PTE)
         high = min(src.end, (block + 1) * PTRS_PER_PTE)
         if block in parent.tables and pte_alloc(step, child, block):

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pfntrack.mm.calls.split import vma_merge, vma_modify
 from pfntrack.mm.calls.unmap import zap_page_range_single
 from pfntrack.mm.space import Mm
-from pfntrack.mm.step import Lock, Step
+from pfntrack.mm.step import Step
 from pfntrack.mm.vma import (
     VM_DONTCOPY,
     VM_DONTDUMP,
@@ -62,7 +62,7 @@ def madvise(step: Step, mm: Mm, start: int, pages: int, advice: str) -> int:
     if advice in ("hwpoison", "soft_offline"):
         vma = mm.find(start)
         return -errno.EFAULT if vma is None or vma.flags & VM_SPECIAL else -errno.EBUSY
-    step.mmap_lock = Lock.WRITE
+    step.mmap_write_lock(mm)
     end, unmapped, done = start + pages, 0, start
     for vma in mm.overlapping(start, end):
         if vma.start > done:

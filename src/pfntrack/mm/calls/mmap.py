@@ -15,7 +15,7 @@ from pfntrack.mm.calls.split import vma_merge
 from pfntrack.mm.calls.unmap import detach, gather, remove_vmas, unmap_vmas
 from pfntrack.mm.limits import max_map_count, security_vm_enough_memory_mm
 from pfntrack.mm.space import Mm
-from pfntrack.mm.step import Lock, Step
+from pfntrack.mm.step import Step
 from pfntrack.mm.tables import free_pgtables
 from pfntrack.mm.vma import (
     VM_ACCOUNT,
@@ -65,7 +65,7 @@ def mmap(
     """Map `pages` pages at page `at`; 0 or a negative errno."""
     if pages <= 0:
         return -errno.EINVAL
-    step.mmap_lock = Lock.WRITE
+    step.mmap_write_lock(mm)
     if mm.map_count > step.ask(max_map_count):
         return -errno.ENOMEM
     error, flags = vm_flags(file, prot, shared=shared)
@@ -91,6 +91,10 @@ def mmap_region(step: Step, mm: Mm, vma: Vma) -> int:
         error = security_vm_enough_memory_mm(step, mm, vma.pages)
     if not error:
         vma = attrs.evolve(vma, rank=(step.tick(),))
+        if prepared:
+            step.i_mmap_change(vma.file)
+        else:
+            step.unlisted(mm, vma)
         error = call_mmap(step, mm, mm.insert(vma))
     if frees_last:
         remove_vmas(step, old)
@@ -110,7 +114,10 @@ def call_mmap(step: Step, mm: Mm, vma: Vma) -> int:
     step.mapping = False
     if error:
         vma = unmap_vmas(step, mm, [mm.current(vma)])[0]
-        mm.remove(vma)
+        step.flush("tlb_finish_mmu")
+        mm.remove(step.reread(mm, vma))
         free_pgtables(mm, vma.start, vma.end)
         step.tracking.free(step, vma)
+    step.i_mmap_change(vma.file)
+    step.listed(mm, vma)
     return error

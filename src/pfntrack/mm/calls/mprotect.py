@@ -16,7 +16,7 @@ from pfntrack.mm.calls.split import vma_merge, vma_modify
 from pfntrack.mm.limits import security_vm_enough_memory_mm
 from pfntrack.mm.pagetable import PteRun
 from pfntrack.mm.space import Mm
-from pfntrack.mm.step import Lock, Step
+from pfntrack.mm.step import Step
 from pfntrack.mm.vma import (
     VM_ACCESS,
     VM_ACCOUNT,
@@ -38,7 +38,7 @@ def vma_wants_writenotify(step: Step, vma: Vma) -> bool:
 
 def mprotect(step: Step, mm: Mm, start: int, pages: int, prot: str) -> int:
     """The system call; 0 or a negative errno."""
-    step.mmap_lock = Lock.WRITE
+    step.mmap_write_lock(mm)
     end = start + pages
     hit = mm.overlapping(start, end)
     if not hit or hit[0].start > start:

@@ -20,7 +20,7 @@ from pfntrack.mm.limits import map_count_reached
 from pfntrack.mm.ops import Mremap
 from pfntrack.mm.pagetable import PTRS_PER_PTE, PteRun
 from pfntrack.mm.space import Mm
-from pfntrack.mm.step import Lock, Step, pfnmap
+from pfntrack.mm.step import Step, pfnmap
 from pfntrack.mm.tables import pte_alloc
 from pfntrack.mm.vma import (
     VM_ACCOUNT,
@@ -35,7 +35,7 @@ from pfntrack.pat.events import Log
 
 def mremap(step: Step, mm: Mm, op: Mremap) -> tuple[int, int]:
     """The system call: (error, page at which the mapping now begins)."""
-    step.mmap_lock = Lock.WRITE
+    step.mmap_write_lock(mm)
     maymove = op.maymove or op.fixed
     if op.new <= 0 or (op.fixed and op.to is None):
         return -errno.EINVAL, 0
@@ -178,6 +178,7 @@ def move_vma(step: Step, mm: Mm, vma: Vma, at: int, pages: int, to: int) -> int:
     error, new = vm_area_dup(step, vma)
     if error:
         return -errno.ENOMEM
+    step.i_mmap_change(vma.file)
     new = attrs.evolve(new.part(at, at + pages), indexed=None, rank=(step.tick(),))
     new = mm.insert(attrs.evolve(new, start=to, end=to + pages))
     if ops := step.ops(vma.file):
@@ -190,10 +191,11 @@ def move_vma(step: Step, mm: Mm, vma: Vma, at: int, pages: int, to: int) -> int:
         move_page_tables(step, mm, to, at, pages, back=True)
         gone, start, result = mm.current(new), to, -errno.ENOMEM
     elif pfnmap(gone):
-        step.tracking.carried(step, mm, gone, mm.current(new), at)
-        gone = mm.current(gone)
+        step.point("move_vma", "the tracking follows the entries")
+        step.tracking.carried(step, mm, mm.current(gone), mm.current(new), at)
     if pfnmap(gone):
-        step.tracking.moved(step, mm, gone)
+        step.point("move_vma", "the tracking leaves the old VMA")
+        step.tracking.moved(step, mm, mm.current(gone))
     if do_munmap(step, mm, start, start + pages):
         step.note("move_vma", "the source cannot be split: it stays, empty, and nobody is told")
         for left in mm.overlapping(gone.start, gone.end):
@@ -214,6 +216,7 @@ def move_page_tables(
     if step.quirks.mremap_realigns and not back:
         done = -_realigned(mm, at, to, pages)
     while done < pages:
+        step.point("move_ptes", "both page-table locks, entries moved and flushed")
         source, target = at + done, to + done
         extent = min(
             pages - done,

@@ -52,7 +52,7 @@ def remap_pfn_range(
     error, vma = _ORDERS[step.quirks.remap_order](step, mm, vma, at, pfn, pages, cache)
     step.stack = stack
     if not error and (at, at + pages) == (vma.start, vma.end):
-        vma = mm.change(vma, origin=pfn)
+        vma = mm.change(step.reread(mm, vma), origin=pfn)
     return error, vma
 
 
@@ -132,6 +132,7 @@ def _check_cow(step: Step, mm: Mm, vma: Vma, at: int, pfn: int, pages: int) -> t
 
 def _set_flags(step: Step, mm: Mm, vma: Vma) -> Vma:
     step.vm_flags_set("remap_pfn_range_internal")
+    vma = step.reread(mm, vma)
     return mm.change(vma, flags=vma.flags | VM_REMAP_FLAGS)
 
 
@@ -141,6 +142,7 @@ def _fill(
     """Write the entries table by table; each must be empty and its table allocated."""
     end = at + pages
     for block in blocks(at, end):
+        step.point("remap_pte_range", "the page-table lock, entries made")
         low = max(at, block * PTRS_PER_PTE)
         high = min(end, (block + 1) * PTRS_PER_PTE)
         if error := pte_alloc(step, mm, block):
@@ -150,7 +152,7 @@ def _fill(
             step.emit(Oops("memory.c", "remap_pte_range"))
             return -errno.EFAULT, vma
         mm.ptes = pagetable.put(mm.ptes, entry(step, vma, low, high, pfn + low - at, cache))
-    return 0, vma
+    return 0, step.reread(mm, vma)
 
 
 def _failed(
@@ -173,6 +175,7 @@ def vmf_insert_pfn(step: Step, mm: Mm, vma: Vma, page: int, pfn: int, *, huge: b
         return "SIGBUS"
     cache = step.tracking.insert(step, vma, pfn, vma.prot)
     pages = PTRS_PER_PTE if huge else 1
+    step.point("insert_pfn", "the page-table lock, an entry made if there is none")
     if not huge and pte_alloc(step, mm, page // PTRS_PER_PTE):
         return "oom"
     if not pagetable.within(mm.ptes, page, page + pages):

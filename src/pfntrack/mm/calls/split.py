@@ -35,6 +35,8 @@ def __split_vma(step: Step, mm: Mm, vma: Vma, at: int, *, new_below: bool) -> in
     if error:
         return error
     mm.ptes = pagetable.split_huge(mm.ptes, at, at)
+    step.i_mmap_change(vma.file)
+    vma = step.reread(mm, vma)
     lower, upper = (new, vma) if new_below else (vma, new)
     # Both are put into the file's index anew.
     rank = (step.tick(),)

@@ -15,7 +15,7 @@ import attrs
 
 from pfntrack.mm.calls.unmap import unmap_single_vma
 from pfntrack.mm.space import Mm
-from pfntrack.mm.step import Lock, Step
+from pfntrack.mm.step import Step
 from pfntrack.mm.vma import Vma
 
 TO_THE_END = 1 << 52
@@ -33,15 +33,18 @@ class Span:
 
 def unmap_mapping_range(step: Step, spaces: list[Mm], span: Span) -> None:
     """Clear all entries of the file's pages, in every address space."""
-    step.mmap_lock = Lock.NONE
+    step.i_mmap_lock_read(span.mapping)
     stack, step.stack = step.stack, ("zap_page_range_single", "unmap_mapping_range", *step.stack)
     found = [
-        (vma.pgoff, vma.rank, at, vma) for at, mm in enumerate(spaces) for vma in mapped(mm, span)
+        (vma.pgoff, vma.rank, at, vma)
+        for at, mm in enumerate(spaces)
+        for vma in step.in_index(mm, mapped(mm, span))
     ]
     if not found:
         step.note("unmap_mapping_range", "no mapping of the file covers these pages")
     for _, _, at, vma in sorted(found, key=lambda each: each[:3]):
-        unmap_mapping_range_vma(step, spaces[at], vma, span)
+        unmap_mapping_range_vma(step, spaces[at], step.reread(spaces[at], vma), span)
+    step.i_mmap_unlock_read(span.mapping)
     step.stack = stack
 
 
@@ -67,3 +70,4 @@ def unmap_mapping_range_vma(step: Step, mm: Mm, vma: Vma, span: Span) -> None:
     start = vma.start + max(span.start - vma.pgoff, 0)
     end = vma.start + min(span.end - vma.pgoff, vma.pages)
     unmap_single_vma(step, mm, vma, start, end, even_cows=span.even_cows)
+    step.flush("tlb_finish_mmu")

@@ -13,7 +13,7 @@ from pfntrack.mm import pagetable
 from pfntrack.mm.calls.split import __split_vma
 from pfntrack.mm.limits import map_count_reached
 from pfntrack.mm.space import Mm
-from pfntrack.mm.step import Lock, Step, pfnmap
+from pfntrack.mm.step import Step, pfnmap
 from pfntrack.mm.tables import free_pgtables
 from pfntrack.mm.vma import VM_SEALED, Vma
 
@@ -30,15 +30,23 @@ def unmap_single_vma(
 ) -> Vma:
     """Clear the entries of `[start, end)` of one VMA, after asking the tracking.
 
-    Without `even_cows` copied pages stay.
+    Without `even_cows` copied pages stay. A design that follows entries is asked for
+    those that are there, batch by batch and under the lock of their page table.
     """
-    if pfnmap(vma):
-        stack, step.stack = step.stack, ("unmap_single_vma", *step.stack)
+    stack, step.stack = step.stack, ("unmap_single_vma", *step.stack)
+    tracks, follows = pfnmap(vma), step.tracking.follows_entries
+    if tracks and not follows:
         vma = step.tracking.zap(step, mm, vma, start, end, region=region)
-        step.stack = stack
     keep = None if even_cows else _copied
-    mm.ptes = pagetable.clear(mm.ptes, start, end, keep)
-    return vma
+    for low, high in step.batches(start, end):
+        if tracks and follows:
+            for first, last in step.present(mm, low, high):
+                vma = step.reread(mm, vma)
+                vma = step.tracking.zap(step, mm, vma, first, last, region=region)
+        step.clearing(mm, low, high)
+        mm.ptes = pagetable.clear(mm.ptes, low, high, keep)
+    step.stack = stack
+    return step.reread(mm, vma)
 
 
 def _copied(run: pagetable.PteRun) -> bool:
@@ -49,8 +57,9 @@ def zap_page_range_single(step: Step, mm: Mm, vma: Vma, start: int, end: int) ->
     """Clear a part of one VMA, which stays."""
     stack, step.stack = step.stack, ("zap_page_range_single", *step.stack)
     vma = unmap_single_vma(step, mm, vma, start, end)
+    step.flush("tlb_finish_mmu")
     step.stack = stack
-    return vma
+    return step.reread(mm, vma)
 
 
 def zap_vma_ptes(step: Step, mm: Mm, vma: Vma, start: int, end: int) -> Vma:
@@ -64,7 +73,10 @@ def zap_vma_ptes(step: Step, mm: Mm, vma: Vma, start: int, end: int) -> Vma:
 def unmap_vmas(step: Step, mm: Mm, vmas: list[Vma]) -> list[Vma]:
     """Untrack and clear whole VMAs, ascending."""
     stack, step.stack = step.stack, ("unmap_vmas", *step.stack)
-    done = [unmap_single_vma(step, mm, vma, vma.start, vma.end, region=True) for vma in vmas]
+    done = [
+        unmap_single_vma(step, mm, step.reread(mm, vma), vma.start, vma.end, region=True)
+        for vma in vmas
+    ]
     step.stack = stack
     return done
 
@@ -72,6 +84,7 @@ def unmap_vmas(step: Step, mm: Mm, vmas: list[Vma]) -> list[Vma]:
 def remove_vmas(step: Step, vmas: list[Vma]) -> None:
     """The VMA objects die, ascending: close, then the tracking lets go."""
     for vma in vmas:
+        step.point("remove_vma", "the VMA object dies")
         if ops := step.ops(vma.file):
             ops.close(step, vma)
         step.tracking.free(step, vma)
@@ -116,11 +129,14 @@ def gather(step: Step, mm: Mm, start: int, end: int) -> tuple[int, list[Vma]]:
 
 def detach(step: Step, mm: Mm, vmas: list[Vma]) -> list[Vma]:
     """Untrack, clear and take the VMAs out of the tree; their objects still live."""
-    gone = unmap_vmas(step, mm, vmas)
-    for vma in gone:
+    unmapped, gone = unmap_vmas(step, mm, vmas), []
+    for vma in unmapped:
+        step.i_mmap_change(vma.file)
+        gone.append(step.reread(mm, vma))
         mm.remove(vma)
     if gone:
         free_pgtables(mm, gone[0].start, gone[-1].end)
+        step.flush("tlb_finish_mmu")
     return gone
 
 
@@ -137,15 +153,20 @@ def munmap(step: Step, mm: Mm, start: int, pages: int) -> int:
     """The system call."""
     if pages <= 0:
         return -errno.EINVAL
-    step.mmap_lock = Lock.WRITE
+    step.mmap_write_lock(mm)
     return do_munmap(step, mm, start, start + pages)
 
 
 def exit_mmap(step: Step, mm: Mm) -> None:
     """The address space dies: untrack and clear all VMAs, then free their objects."""
     stack, step.stack = step.stack, ("exit_mmap", *step.stack)
-    step.mmap_lock = Lock.WRITE
-    gone = unmap_vmas(step, mm, list(mm.vmas))
-    mm.vmas, mm.tables = (), frozenset()
+    step.mmap_write_lock(mm)
+    unmapped, gone = unmap_vmas(step, mm, list(mm.vmas)), []
+    step.flush("tlb_finish_mmu")
+    for vma in unmapped:
+        step.i_mmap_change(vma.file)
+        gone.append(step.reread(mm, vma))
+        mm.remove(vma)
+    mm.tables = frozenset()
     remove_vmas(step, gone)
     step.stack = stack
