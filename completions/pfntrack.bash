@@ -7,7 +7,7 @@
 
 _shtab_pfntrack_scenarios_subparsers=(list show test format)
 _shtab_pfntrack_lab_subparsers=(kernels fetch run record conform fuzz)
-_shtab_pfntrack_subparsers=(run compare scenarios check bugs study conform lab triage explain collect audit report repro step schema completion)
+_shtab_pfntrack_subparsers=(run compare scenarios check race bugs study conform lab triage explain collect audit report repro step schema completion)
 
 _shtab_pfntrack_run_option_strings=(-h --help --release --design --json --html)
 _shtab_pfntrack_compare_option_strings=(-h --help --with --explore --preset --bounds --ops --fields --depth --time -o --output --json --html)
@@ -17,6 +17,7 @@ _shtab_pfntrack_scenarios_test_option_strings=(-h --help --with)
 _shtab_pfntrack_scenarios_format_option_strings=(-h --help --check --in-place)
 _shtab_pfntrack_scenarios_option_strings=(-h --help)
 _shtab_pfntrack_check_option_strings=(-h --help --release --design --property --preset --bounds --ops --symmetry --depth --time --memory --all --workers --hash-only --checkpoint --interval --resume --output --no-output --quiet --json --ktap --junit --html)
+_shtab_pfntrack_race_option_strings=(-h --help --release --design --limit -o --output --json)
 _shtab_pfntrack_bugs_option_strings=(-h --help --json --markdown --ktap --junit --save --workers)
 _shtab_pfntrack_study_option_strings=(-h --help --designs --property --preset --bounds --ops --time --jobs --save --json --markdown --into)
 _shtab_pfntrack_conform_option_strings=(-h --help --traces --kernel --json)
@@ -46,9 +47,9 @@ _shtab_pfntrack_check___preset_choices=(quick default deep)
 _shtab_pfntrack_bugs___workers_choices=(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63 64)
 _shtab_pfntrack_study___preset_choices=(quick default deep)
 _shtab_pfntrack_lab_pos_0_choices=(kernels fetch run record conform fuzz)
-_shtab_pfntrack_schema_pos_0_choices=(state run comparison conformance repro check bugs difference study triage audit audit-place audit-diff audit-watch)
+_shtab_pfntrack_schema_pos_0_choices=(state run comparison conformance repro check race bugs difference study triage audit audit-place audit-diff audit-watch)
 _shtab_pfntrack_completion_pos_0_choices=(bash zsh tcsh fish powershell)
-_shtab_pfntrack_pos_0_choices=(run compare scenarios check bugs study conform lab triage explain collect audit report repro step schema completion)
+_shtab_pfntrack_pos_0_choices=(run compare scenarios check race bugs study conform lab triage explain collect audit report repro step schema completion)
 
 _shtab_pfntrack_run__h_nargs=0
 _shtab_pfntrack_run___help_nargs=0
@@ -84,6 +85,9 @@ _shtab_pfntrack_check___quiet_nargs=0
 _shtab_pfntrack_check___json_nargs=0
 _shtab_pfntrack_check___ktap_nargs=0
 _shtab_pfntrack_check___junit_nargs=0
+_shtab_pfntrack_race__h_nargs=0
+_shtab_pfntrack_race___help_nargs=0
+_shtab_pfntrack_race___json_nargs=0
 _shtab_pfntrack_bugs_pos_0_nargs='*'
 _shtab_pfntrack_bugs__h_nargs=0
 _shtab_pfntrack_bugs___help_nargs=0

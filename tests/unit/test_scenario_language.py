@@ -13,6 +13,7 @@ from pfntrack.drivers.parametric import MODES
 from pfntrack.errors import ScenarioError
 from pfntrack.mm import ops
 from pfntrack.mm.calls.madvise import ADVICES
+from pfntrack.mm.overlap import Overlap
 from pfntrack.pat.cachemode import CacheMode
 from pfntrack.pat.physical import Window
 from pfntrack.scenario import (
@@ -167,6 +168,12 @@ operations: list[st.SearchStrategy[ops.Op]] = [
     st.builds(ops.Unfail, p),
     st.builds(ops.VfioOpen, p, st.just((7, 8, 9)), st.just("H")),
     st.builds(ops.VfioMemory, p, st.just(4), flag),
+    st.builds(
+        Overlap,
+        st.builds(ops.Munmap, p, page, count),
+        st.builds(ops.Fork, p, st.sampled_from("CDZ")),
+        st.lists(st.tuples(st.integers(0, 1), count), max_size=3).map(tuple),
+    ),
 ]
 any_op = st.one_of(operations)
 on = st.lists(

@@ -5,15 +5,19 @@ from __future__ import annotations
 import attrs
 
 from pfntrack.check.judged.properties import Violation, judge_state, judge_step
+from pfntrack.check.race.claims import judge_overlap
+from pfntrack.check.race.moments import judge_course
 from pfntrack.errors import ModelError, NoSuchProcessError, ScenarioError
 from pfntrack.mm import ops
 from pfntrack.mm.ops import Op, Result
+from pfntrack.mm.overlap import Overlap
 from pfntrack.pat.cachemode import CacheMode
 from pfntrack.pat.events import Event, Note
 from pfntrack.pat.memtype_interval import Memtype, insert
 from pfntrack.pat.physical import Claim, Ioremap, Physical
 from pfntrack.pat.ram import PAGE_SIZE
 from pfntrack.releases import RELEASES, Kernel, Outcome, Release, World, observe
+from pfntrack.releases.world import Course
 from pfntrack.scenario import Expect, MachineSpec, Scenario, format_op
 from pfntrack.scenario.evaluate import Verdict, judge, judge_end
 from pfntrack.scenario.seen import reservations, seen
@@ -25,7 +29,7 @@ class StepRun:
     """One step as it went: text, result, events, the state after it, what it broke.
 
     `broken` are the properties that do not hold after the step; `fresh` those
-    among them that this step broke.
+    among them that this step broke. `course` is how two overlapping operations went.
     """
 
     number: int
@@ -38,6 +42,7 @@ class StepRun:
     broken: tuple[Violation, ...]
     fresh: tuple[Violation, ...]
     verdicts: tuple[Verdict, ...] = ()
+    course: Course | None = None
 
 
 @attrs.frozen
@@ -51,6 +56,10 @@ class Run:
     leaked: State
     leaks: tuple[Violation, ...]
     verdicts: tuple[Verdict, ...] = ()
+
+    def kernel(self) -> Kernel:
+        """The kernel that it ran on."""
+        return Kernel(self.release, self.scenario.machine.machine())
 
     @property
     def unmet(self) -> list[tuple[int, Verdict]]:
@@ -105,11 +114,22 @@ def run_scenario(scenario: Scenario, release: Release) -> Run:
             raise ScenarioError(f"{where}: {error}") from error
         world = outcome.world
         standing = judge_state(kernel, world)
-        acute = judge_step(kernel, before, step.op, world, outcome.result, outcome.events)
+        if outcome.course is not None:
+            acute = judge_course(kernel, outcome.course)
+        else:
+            acute = judge_step(kernel, before, step.op, world, outcome.result, outcome.events)
         state = observe(release, kernel.machine, world)
-        fresh = tuple(v for v in (*standing, *acute) if v not in held)
+        all_broken = tuple(dict.fromkeys((*standing, *acute)))
+        fresh = tuple(v for v in all_broken if v not in held)
         broken = {violation.property for violation in fresh}
-        sight = seen(start, state, outcome.result, outcome.events, broken)
+        sides = outcome.course.results if outcome.course else ()
+        sight = seen(start, state, outcome.result, outcome.events, broken, sides)
+        claims = _claims(step.expects, release)
+        if isinstance(step.op, Overlap):
+            rest = [each.op for each in scenario.steps[number:]]
+            verdicts = judge_overlap(kernel, before, step.op, rest, claims, sight, start)
+        else:
+            verdicts = judge(claims, sight, release.name, release.design.name)
         steps.append(
             StepRun(
                 number,
@@ -119,9 +139,10 @@ def run_scenario(scenario: Scenario, release: Release) -> Run:
                 outcome.result,
                 outcome.events,
                 state,
-                (*standing, *acute),
+                all_broken,
                 fresh,
-                judge(_claims(step.expects, release), sight, release.name, release.design.name),
+                verdicts,
+                outcome.course,
             )
         )
         held = frozenset(standing)
@@ -130,14 +151,14 @@ def run_scenario(scenario: Scenario, release: Release) -> Run:
     leaks = tuple(v for v in judge_state(kernel, world) if v.property == "I1")
     left = observe(release, kernel.machine, world)
     run = Run(scenario, release, start, tuple(steps), left, leaks)
-    claims = judge_end(
+    final = judge_end(
         _claims(scenario.final, release),
         reservations(start, left),
         run.broken,
         release.name,
         release.design.name,
     )
-    return attrs.evolve(run, verdicts=claims)
+    return attrs.evolve(run, verdicts=final)
 
 
 def _claims(expects: tuple[Expect, ...], release: Release) -> tuple[Expect, ...]:

@@ -24,6 +24,7 @@ COMMANDS = {
     "compare": "run a scenario under several releases or designs, side by side",
     "scenarios": "list, show, format or test scenarios",
     "check": "search all programs within bounds for broken properties",
+    "race": "try all schedules of operations that overlap",
     "bugs": "find every known defect again, by search",
     "study": "the decision table: what each design keeps, refuses, stores and does",
     "conform": "replay recorded kernel traces on the model and compare every step",

@@ -15,24 +15,22 @@ from pfntrack.drivers.parametric import Parametric
 from pfntrack.drivers.sysfs import PciResource
 from pfntrack.drivers.vfio import VfioContainer, VfioGroup, VfioPci
 from pfntrack.errors import ModelError
-from pfntrack.mm import ops
 from pfntrack.mm.ops import Op, Result
+from pfntrack.mm.overlap import Overlap
 from pfntrack.mm.space import AddressSpace, Mm
-from pfntrack.mm.step import FileOps, Step
+from pfntrack.mm.step import FileOps, MmQuirks, Step, Tracking
 from pfntrack.mm.vma import File
-from pfntrack.pat.context import Failure
+from pfntrack.pat.context import Failure, PatQuirks
 from pfntrack.pat.events import Event, Task
 from pfntrack.pat.physical import Machine, Physical
 from pfntrack.releases.calls import LOCAL_CALLS
 from pfntrack.releases.release import Release
-from pfntrack.releases.work import Work
+from pfntrack.releases.together import play
+from pfntrack.releases.work import KWORKER, Work, actor
 from pfntrack.releases.world import Outcome, World
 from pfntrack.releases.world_calls import SYMBOLS, WORLD_CALLS
 
 __all__ = ["KWORKER", "SYMBOLS", "Kernel", "Local"]
-
-# Who runs kernel code that no process has called.
-KWORKER = Task("kworker", 1)
 
 
 @attrs.frozen
@@ -83,35 +81,24 @@ class Kernel:
 
     def perform(self, world: World, op: Op) -> Outcome:
         """Apply one operation; ModelError if no program could do it in this state."""
+        if isinstance(op, Overlap):
+            return play(self, world, op)
         call = WORLD_CALLS.get(type(op))
         if call is None:
             raise ModelError(f"operation {type(op).__name__} is not modelled")
-        step = self.step(world.phys, _actor(world, op), world.failures)
+        step = self.step(world.phys, actor(world, op), world.failures)
         work = Work(self.release, self.machine, self.drivers, world, op, step)
         result = call(work, op)
         return Outcome(work.finish(), result, tuple(step.events))
 
     def step(self, phys: Physical, task: Task, failures: tuple[Failure, ...] = ()) -> Step:
         """A context for one call."""
-        return Step(
-            self.machine,
-            self.release.pat,
-            self.release.mm,
-            self.release.design,
-            self.drivers,
-            phys,
-            task,
-            failures=failures,
-            explain=self.explain,
-        )
+        parts = self.step_parts(phys, task)
+        return Step(*parts, failures=failures, explain=self.explain)
 
-
-def _actor(world: World, op: Op) -> Task:
-    """The task in whose name kernel code runs."""
-    name = getattr(op, "p", None)
-    if name is not None:
-        return world.process(name).task
-    if isinstance(op, ops.DriverBind | ops.DriverUnbind) or not world.processes:
-        return KWORKER
-    # Nobody says who asks the kernel; the first process is as good as any.
-    return world.processes[0].task
+    def step_parts(
+        self, phys: Physical, task: Task
+    ) -> tuple[Machine, PatQuirks, MmQuirks, Tracking, dict[str, FileOps], Physical, Task]:
+        """What any context of a call is made from."""
+        release = self.release
+        return self.machine, release.pat, release.mm, release.design, self.drivers, phys, task

@@ -7,13 +7,18 @@ from collections.abc import Iterable
 import attrs
 
 from pfntrack.errors import ModelError
+from pfntrack.mm import ops
 from pfntrack.mm.ops import Op
 from pfntrack.mm.space import Mm
 from pfntrack.mm.step import FileOps, Step
 from pfntrack.mm.vma import File
+from pfntrack.pat.events import Task
 from pfntrack.pat.physical import Machine
 from pfntrack.releases.release import Release
 from pfntrack.releases.world import Process, World
+
+# Who runs kernel code that no process has called.
+KWORKER = Task("kworker", 1)
 
 
 class Work:
@@ -63,9 +68,7 @@ class Work:
     def finish(self) -> World:
         """The world that the operation leaves behind; files that nobody holds are released."""
         held = _files(self.world, self.mms.values())
-        for file in self._held:
-            if file not in held and file.kind in self.drivers:
-                self.drivers[file.kind].release(self.step, file)
+        _release(self.drivers, self.step, self._held, held)
         processes = tuple(
             attrs.evolve(process, space=self.mms[process.name].freeze())
             for process in self.world.processes
@@ -73,6 +76,34 @@ class Work:
         return attrs.evolve(
             self.world, processes=processes, phys=self.step.phys, failures=self.step.failures
         )
+
+
+def actor(world: World, op: Op) -> Task:
+    """The task in whose name kernel code runs."""
+    name = getattr(op, "p", None)
+    if name is not None:
+        return world.process(name).task
+    if isinstance(op, ops.DriverBind | ops.DriverUnbind) or not world.processes:
+        return KWORKER
+    # Nobody says who asks the kernel; the first process is as good as any.
+    return world.processes[0].task
+
+
+def release_files(drivers: dict[str, FileOps], step: Step, before: World, after: World) -> None:
+    """Release the files that were held before, and are not any more."""
+    held = [
+        _files(world, [Mm(process.space) for process in world.processes])
+        for world in (before, after)
+    ]
+    _release(drivers, step, *held)
+
+
+def _release(
+    drivers: dict[str, FileOps], step: Step, before: list[File], after: list[File]
+) -> None:
+    for file in before:
+        if file not in after and file.kind in drivers:
+            drivers[file.kind].release(step, file)
 
 
 def _files(world: World, mms: Iterable[Mm]) -> list[File]:

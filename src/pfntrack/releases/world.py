@@ -6,6 +6,8 @@ one `Physical`. Nothing in it points from one component into another.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import attrs
 
 from pfntrack.errors import ModelError, NoSuchProcessError
@@ -15,6 +17,9 @@ from pfntrack.mm.vma import File
 from pfntrack.pat.context import Failure
 from pfntrack.pat.events import Event, Task
 from pfntrack.pat.physical import Physical
+
+if TYPE_CHECKING:
+    from pfntrack.releases.together import Moment, Part
 
 FIRST_PID = 100
 
@@ -77,10 +82,23 @@ class World:
         return attrs.evolve(self, processes=(*self.processes, process), next_pid=self.next_pid + 1)
 
 
+@attrs.frozen(eq=False)
+class Course:
+    """How overlapping calls went: the states before, between and behind their parts.
+
+    `results` are what each call returned.
+    """
+
+    moments: tuple[Moment, ...]
+    parts: tuple[Part, ...]
+    results: tuple[Result, ...]
+
+
 @attrs.frozen
 class Outcome:
-    """What one operation led to."""
+    """What one operation led to; `course` is how, if it was two that overlapped."""
 
     world: World
     result: Result
     events: tuple[Event, ...] = ()
+    course: Course | None = None

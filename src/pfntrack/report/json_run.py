@@ -8,13 +8,14 @@ from typing import Any
 import attrs
 
 from pfntrack.check.judged.properties import PROPERTIES, Violation
+from pfntrack.check.race.rows import Row, rows
 from pfntrack.check.run import Run, StepRun
 from pfntrack.mm.ops import Op
 from pfntrack.pat.cachemode import CacheMode
 from pfntrack.pat.events import Call, Event, Note, Task, Warn, WrongOwner
 from pfntrack.pat.ram import PAGE_SHIFT
 from pfntrack.releases import Release
-from pfntrack.report.facts import compared
+from pfntrack.report.facts import compared, result_word
 from pfntrack.scenario.evaluate import Verdict
 from pfntrack.scenario.text import format_claim, format_scenario
 from pfntrack.state.schema import to_json
@@ -41,7 +42,7 @@ def run_json(run: Run, source: str = "model") -> Json:
         **release_json(run.release),
         "properties": PROPERTIES,
         "start": to_json(run.start),
-        "steps": [_step(step) for step in run.steps],
+        "steps": [_step(run, step) for step in run.steps],
         "end": {
             "state": to_json(run.leaked),
             "leaks": [_violation(v) for v in run.leaks],
@@ -61,8 +62,12 @@ def release_json(release: Release) -> Json:
     }
 
 
-def _step(step: StepRun) -> Json:
+def _step(run: Run, step: StepRun) -> Json:
+    course = {}
+    if step.course is not None:
+        course["parts"] = [row_json(row) for row in rows(run.kernel(), step.course)]
     return {
+        **course,
         "number": step.number,
         "line": step.line,
         "text": step.text,
@@ -93,9 +98,26 @@ def plain(value: object) -> Any:
         return value.value
     if isinstance(value, Task):
         return {"comm": value.comm, "pid": value.pid}
+    if isinstance(value, Op):
+        return op_json(value)
     if isinstance(value, tuple | list):
         return [plain(each) for each in value]
     return value
+
+
+def row_json(row: Row) -> Json:
+    """One part of one of two overlapping calls."""
+    sides = ("left", "right")
+    return {
+        "call": sides[row.call],
+        "function": row.function,
+        "what": row.what,
+        "held": [{"call": sides[call], "lock": what} for call, what in row.held],
+        "stale": row.stale,
+        "log": list(row.log),
+        "broken": [{"property": each.property, "reason": each.reason} for each in row.broken],
+        "result": result_word(row.result) if row.result is not None else None,
+    }
 
 
 def _event(event: Event) -> Json:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from pfntrack.check.judged.properties import PROPERTIES, Violation
+from pfntrack.check.judged.properties import PROPERTIES, RACE_PROPERTIES, Violation
+from pfntrack.check.race.rows import rows
 from pfntrack.check.run import Run, StepRun
+from pfntrack.mm.overlap import Overlap
 from pfntrack.pat.events import Event, Note
 from pfntrack.pat.ram import PAGE_SHIFT
 from pfntrack.releases import Release
 from pfntrack.report import facts
 from pfntrack.report.changes import changes
 from pfntrack.report.facts import DEBUGPAT, Json, result_word
+from pfntrack.report.lanes import lanes
+from pfntrack.scenario.text import format_op
 from pfntrack.state import State
 
 WIDTH = 64
@@ -45,15 +49,18 @@ def run_text(run: Run) -> str:
     lines.append("")
     state = run.start
     for step in run.steps:
-        lines += _step(state, step)
+        lines += _step(run, state, step)
         state = step.state
     lines += ["", *_ending(run)]
     return "\n".join(lines) + "\n"
 
 
-def _step(before: State, step: StepRun) -> Iterator[str]:
+def _step(run: Run, before: State, step: StepRun) -> Iterator[str]:
     head = f"{step.number:3}. {step.text} "
     yield f"{head:.<{WIDTH}} {result_word(step.result)}"
+    if step.course is not None and isinstance(step.op, Overlap):
+        left, right = (format_op(each) for each in (step.op.left, step.op.right))
+        yield from lanes(rows(run.kernel(), step.course), left, right)
     for kind, line in changes(before, step.state):
         yield f"       {kind + ':':<14} {line}"
     for line in _why(step.events):
@@ -84,9 +91,9 @@ def _ending(run: Run) -> Iterator[str]:
     if left:
         yield f"left when all processes are gone: {', '.join(left)}"
     if run.broken:
-        for name in PROPERTIES:
+        for name, meaning in {**PROPERTIES, **RACE_PROPERTIES}.items():
             if name in run.broken:
-                yield f"broken: {name} ({PROPERTIES[name]})"
+                yield f"broken: {name} ({meaning})"
     else:
         yield "no property broke"
     claims = sum(len(step.verdicts) for step in run.steps) + len(run.verdicts)

@@ -37,11 +37,12 @@ def claims(node: Tree[Token]) -> list[tuple[Expect, Tree[Token]]]:
     """The claims of one `expect` or `finally` line, each with its node."""
     where = next((part for part in Words(node).parts() if part.data == "on"), None)
     on = tuple(map(_target, where.children)) if where else ()
+    mode = str(Words(node).token("MODE") or "")
     found = []
     for part in Words(node).parts():
         if part.data != "on":
             claim = _BUILDERS[str(part.data)](Words(part))
-            found.append((attrs.evolve(claim, on=on, line=place(node)[0]), part))
+            found.append((attrs.evolve(claim, mode=mode, on=on, line=place(node)[0]), part))
     return found
 
 
@@ -81,7 +82,7 @@ def _result(words: Words) -> Expect:
             f"{word} is no result; results are ok, the name of an error, SIGBUS, SIGSEGV and NULL",
             place(word),
         )
-    return ExpectResult(str(word))
+    return ExpectResult(str(word), str(words.token("SIDE") or ""))
 
 
 def _run(words: Words) -> Entries:
@@ -128,7 +129,9 @@ def _properties(words: Words) -> Expect:
     tokens = [token for token in words.node.children if isinstance(token, Token)]
     for token in tokens:
         if token not in PROPERTIES:
-            raise Complaint(f"{token} is no property; they are I1 to I10 and tight", place(token))
+            raise Complaint(
+                f"{token} is no property; they are I1 to I10, I5-tlb and tight", place(token)
+            )
     return ExpectProperty(tuple(map(str, tokens)), words.node.data == "breaks")
 
 

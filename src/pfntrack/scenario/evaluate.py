@@ -97,7 +97,10 @@ def applies(expect: Expect, release: str = "", design: str = "") -> bool:
 def judge(
     expects: Iterable[Expect], seen: Observation, release: str = "", design: str = ""
 ) -> tuple[Verdict, ...]:
-    """All claims about a step that are made for this release or design."""
+    """All claims about a step that are made for this release or design.
+
+    Claims over all schedules are not judged here.
+    """
     return tuple(
         Verdict(expect, _difference(expect, seen))
         for expect in expects
@@ -159,10 +162,8 @@ def _version(release: str) -> tuple[int, ...]:
 def _difference(expect: Expect, seen: Observation) -> str:
     """What was found instead of what the claim says; empty if it holds."""
     match expect:
-        case ExpectResult(word="NULL"):
-            return "" if seen.result.ret or seen.result.err else "a mapping"
-        case ExpectResult(word=word):
-            return _unequal([word], [result_word(seen.result)])
+        case ExpectResult(word=word, side=side):
+            return _result(word, _of_side(seen, side))
         case ExpectStruck(times=times):
             return _unequal([str(times)], [str(seen.result.fired or 0)])
         case ExpectReservations(held=held):
@@ -181,6 +182,18 @@ def _difference(expect: Expect, seen: Observation) -> str:
             return _property(expect, seen.broken)
         case _:
             return "a claim about the end"
+
+
+def _of_side(seen: Observation, side: str) -> Result:
+    """The result that a claim means: that of one of two overlapping calls, if it names one."""
+    sides: Sequence[Result] = getattr(seen, "sides", ())
+    return sides[("left", "right").index(side)] if side and sides else seen.result
+
+
+def _result(word: str, result: Result) -> str:
+    if word == "NULL":
+        return "" if result.ret or result.err else "a mapping"
+    return _unequal([word], [result_word(result)])
 
 
 def _unequal(wanted: Sequence[str], found: Sequence[str]) -> str:

@@ -71,17 +71,26 @@ class Said:
 
 @attrs.frozen(kw_only=True)
 class Expect:
-    """Base of all claims. The line is where it stands; it does not count in comparison."""
+    """Base of all claims. The line is where it stands; it does not count in comparison.
 
+    `mode` of claims about overlapping operations: `always`, `possible` or `never`, over all
+    schedules; empty where one schedule is meant.
+    """
+
+    mode: str = ""
     on: tuple[str, ...] = ()
     line: int = attrs.field(default=0, eq=False)
 
 
 @attrs.frozen
 class ExpectResult(Expect):
-    """`ok`, an errno name, `SIGBUS`, `SIGSEGV`, or `NULL` for a refused ioremap."""
+    """`ok`, an errno name, `SIGBUS`, `SIGSEGV`, or `NULL` for a refused ioremap.
+
+    `side` (`left`, `right`) says which of two overlapping operations is meant.
+    """
 
     word: str
+    side: str = ""
 
 
 @attrs.frozen
@@ -149,4 +158,4 @@ class ExpectLeaks(Expect):
     held: tuple[Held, ...] = ()
 
 
-PROPERTIES = (*(f"I{number}" for number in range(1, 11)), "tight")
+PROPERTIES = (*(f"I{number}" for number in range(1, 11)), "I5-tlb", "tight")

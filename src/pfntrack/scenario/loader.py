@@ -13,12 +13,13 @@ from lark import Token, Tree
 
 from pfntrack.errors import ScenarioError
 from pfntrack.mm import ops
+from pfntrack.mm.overlap import Overlap
 from pfntrack.pat.physical import Window
 from pfntrack.pat.ram import PAGE_SHIFT, PAGE_SIZE
 from pfntrack.scenario import meaning
 from pfntrack.scenario.build import Draft, build
 from pfntrack.scenario.claims import claims
-from pfntrack.scenario.expect import Expect
+from pfntrack.scenario.expect import Expect, ExpectResult
 from pfntrack.scenario.model import PAT_LAYOUTS, MachineSpec, Scenario, Step
 from pfntrack.scenario.syntax import tree
 from pfntrack.scenario.words import Complaint, Words, integer, place, text_of
@@ -97,20 +98,49 @@ def _scenario(root: Tree[Token]) -> Scenario:
 
 def _step(known: meaning.Known, node: Tree[Token]) -> tuple[Step, meaning.Known]:
     first, *rest = Words(node).parts()
-    draft = build(first)
+    line = place(first)[0]
+    op, known = _op(known, first)
+    overlapped = Words(node).part("overlapped")
+    schedule = Words(node).part("schedule")
+    if overlapped:
+        other, known = _op(known, overlapped.parts()[0])
+        op = Overlap(op, other, _turns(schedule) if schedule else ())
+    elif schedule:
+        raise Complaint("a schedule is for two operations with || between", place(schedule.node))
+    claimed = [part for part in rest if part.data == "expect"]
+    expects = tuple(claim for part in claimed for claim in _claims(known, part))
+    for claim in expects:
+        sided = isinstance(claim, ExpectResult) and claim.side
+        if not overlapped and (claim.mode or sided):
+            word = claim.mode or claim.side  # type: ignore[attr-defined]
+            raise Complaint(f"{word} is for two operations with || between", (claim.line, 1))
+    return Step(op, line, expects), known
+
+
+def _op(known: meaning.Known, node: Tree[Token]) -> tuple[ops.Op, meaning.Known]:
+    """One operation, and what is known behind it."""
+    draft = build(node)
     op = draft.op
     if isinstance(op, ops.Open):
         if draft.fd_missing:
             op = attrs.evolve(op, fd=known.free_fd(op.p))
         _bar_number(known.machine, draft)
     try:
-        known = meaning.step(known, op)
+        return op, meaning.step(known, op)
     except meaning.MeaninglessError as wrong:
         where = draft.places.get(wrong.field) or draft.places[""]
         raise Complaint(str(wrong), where) from None
-    line = draft.places[""][0]
-    expects = tuple(claim for part in rest for claim in _claims(known, part))
-    return Step(op, line, expects), known
+
+
+def _turns(schedule: Words) -> tuple[tuple[int, int], ...]:
+    """Who goes on for how many parts; 0 is until it returns."""
+    turns = []
+    for node in schedule.parts():
+        side, number = Words(node).need("SIDE"), Words(node).token("NUMBER")
+        if number and not integer(number):
+            raise Complaint("a turn has at least one part", place(number))
+        turns.append((("left", "right").index(side), integer(number) if number else 0))
+    return tuple(turns)
 
 
 def _claims(known: meaning.Known, node: Tree[Token]) -> list[Expect]:

@@ -28,13 +28,14 @@ _SILENT = (
 
 @attrs.frozen
 class Seen:
-    """An `Observation` of one step."""
+    """An `Observation` of one step; `sides` are the results of overlapping calls."""
 
     result: Result
     reservations: tuple[Reservation, ...] = ()
     log: tuple[Said, ...] = ()
     processes: dict[str, tuple[Area, ...]] = attrs.field(factory=dict)
     broken: frozenset[str] = frozenset()
+    sides: tuple[Result, ...] = ()
 
 
 def seen(
@@ -43,6 +44,7 @@ def seen(
     result: Result,
     events: Iterable[ev.Event],
     broken: Iterable[str] = (),
+    sides: tuple[Result, ...] = (),
 ) -> Seen:
     """The observation of a step that left `state`; `start` is the state after boot."""
     return Seen(
@@ -51,6 +53,7 @@ def seen(
         tuple(_said(state, event) for event in events if not isinstance(event, _SILENT)),
         {process.name: tuple(map(_area, process.vmas)) for process in state.processes},
         frozenset(broken),
+        sides,
     )
 
 

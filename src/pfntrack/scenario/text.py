@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import errno
 import json
+from collections.abc import Iterable
 
 from pfntrack.mm import ops
+from pfntrack.mm.overlap import Overlap
 from pfntrack.pat.physical import Window
 from pfntrack.scenario.expect import (
     Expect,
@@ -39,6 +41,8 @@ def format_scenario(scenario: Scenario) -> str:
     body = [""]
     for step in scenario.steps:
         body.append(format_op(step.op, scenario.machine))
+        if isinstance(step.op, Overlap) and step.op.schedule:
+            body.append(f"  schedule {format_schedule(step.op.schedule)}")
         body += [f"  expect{_claim(expect)}" for expect in step.expects]
     if scenario.final:
         body += ["", *(f"finally{_claim(expect)}" for expect in scenario.final)]
@@ -72,6 +76,8 @@ def _window(window: Window) -> str:
 def format_op(op: ops.Op, machine: MachineSpec | None = None) -> str:
     """One operation as a line of the language."""
     match op:
+        case Overlap(left, right):
+            return f"{format_op(left, machine)} || {format_op(right, machine)}"
         case ops.Open():
             return _open(op, machine or MachineSpec())
         case ops.VfioOpen(p, (container, group, device), window):
@@ -115,6 +121,12 @@ def format_op(op: ops.Op, machine: MachineSpec | None = None) -> str:
             return f"stop failing in {p}"
         case _:
             return _driver_or_kernel(op)
+
+
+def format_schedule(schedule: Iterable[tuple[int, int]]) -> str:
+    """Who goes on for how many parts: `left 4, right`."""
+    sides = ("left", "right")
+    return ", ".join(f"{sides[who]} {parts}" if parts else sides[who] for who, parts in schedule)
 
 
 def _driver_or_kernel(op: ops.Op) -> str:
@@ -205,14 +217,15 @@ def _fail(p: str, symbol: str, nth: int, value: int, vma_at: int | None) -> str:
 def _claim(expect: Expect) -> str:
     """What follows `expect` or `finally`."""
     on = f" on {', '.join(expect.on)}" if expect.on else ""
-    return f"{on}: {format_claim(expect)}"
+    mode = f" {expect.mode}" if expect.mode else ""
+    return f"{mode}{on}: {format_claim(expect)}"
 
 
 def format_claim(expect: Expect) -> str:
     """A claim without the releases it is made for."""
     match expect:
-        case ExpectResult(word=word):
-            return word
+        case ExpectResult(word=word, side=side):
+            return f"{side} {word}" if side else word
         case ExpectStruck(times=times):
             return f"struck {times}"
         case ExpectReservations(held=held):

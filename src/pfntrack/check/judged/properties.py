@@ -43,6 +43,12 @@ PROPERTIES = {
     "tight": "nothing stays reserved beyond what a VMA maps",
 }
 
+# Judged where calls overlap (`check/race`), and nowhere else.
+RACE_PROPERTIES = {
+    "I5-tlb": "no stale use: what a TLB still holds stays reserved and has one type",
+    "I8": "locks: fields change under their lock, in one order, and nobody waits for ever",
+}
+
 
 @attrs.frozen
 class Violation:
@@ -261,6 +267,11 @@ def _clashing(
                 break
             found.append(at)
     return sorted(found)
+
+
+def same_type(one: CacheMode, other: CacheMode) -> bool:
+    """Can a CPU not tell the two apart?"""
+    return _family(one) is _family(other)
 
 
 def _family(kind: CacheMode) -> CacheMode:

@@ -13,6 +13,7 @@ NAMES = (
     "conformance",
     "repro",
     "check",
+    "race",
     "bugs",
     "difference",
     "study",
