@@ -12,6 +12,7 @@ NAMES = {
     "tlc": "the checker against TLC on one model (PFNTRACK_TLC names tla2tools.jar)",
     "triage": "the triage of a log against grep",
     "audit": "the audit of large machines against a sorted merge in NumPy",
+    "startup": "--help and a small run against `python -c pass`",
     "lab": "steps per second in a guest (QEMU)",
 }
 

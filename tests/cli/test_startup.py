@@ -7,22 +7,40 @@ import sys
 
 import pytest
 
+from pfntrack.cli import catalogue
+from pfntrack.edges import cache
+from pfntrack.scenario import find, library
+
 PROGRAM = """
 import sys
 from pfntrack.cli import main
-code = main(sys.argv[1:])
-loaded = {name.partition(".")[0] for name in sys.modules}
-print("loaded:", *sorted(loaded & {"numba", "numpy", "jsonschema"}), file=sys.stderr)
+try:
+    code = main(sys.argv[1:])
+except SystemExit as stopped:
+    code = stopped.code
+print("loaded:", *sys.modules, file=sys.stderr)
 sys.exit(code)
 """
+SEARCH = {"numba", "numpy", "pfntrack.check.search"}
+PAGES = {"jinja2", "jsonschema", "pfntrack.report.html"}
+MODEL = {"attrs", "attr", "lark", "pfntrack.pat", "pfntrack.mm", "pfntrack.scenario"}
+SHELLS = {"shtab", "prompt_toolkit", "bottle"}
+# Command, its exit code, and what it has no use for.
+FORBIDDEN = [
+    ("--help", 0, SEARCH | PAGES | MODEL | SHELLS),
+    ("--version", 0, SEARCH | PAGES | MODEL | SHELLS),
+    ("rnu truncate-middle", 2, SEARCH | PAGES | MODEL | SHELLS),
+    ("scenarios list", 0, SEARCH | PAGES | MODEL | SHELLS),
+    ("scenarios show map-and-unmap", 0, SEARCH | PAGES | SHELLS),
+    ("scenarios test map-and-unmap", 0, SEARCH | PAGES | SHELLS),
+    ("run map-and-unmap", 0, SEARCH | PAGES | SHELLS),
+    ("run map-and-unmap --json", 0, SEARCH | PAGES | SHELLS),
+    ("explain --list", 0, {"numba", "pfntrack.check.search"} | PAGES | SHELLS),
+]
 
 
-@pytest.mark.parametrize(
-    ("command", "code"),
-    [("explain --list", 0), ("run map-and-unmap", 0), ("completion bash", 0)],
-)
-def test_the_search_is_loaded_for_a_search_only(command: str, code: int) -> None:
-    """Reading a log or running a scenario does not load the compiler of the search."""
+def loaded(command: str, code: int) -> set[str]:
+    """The modules that are there when a command has ended with this exit code."""
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, *command.split()],
         capture_output=True,
@@ -30,5 +48,37 @@ def test_the_search_is_loaded_for_a_search_only(command: str, code: int) -> None
         check=False,
     )
     assert done.returncode == code, done.stderr
-    searches = command.startswith("completion")  # which needs the parser of every command
-    assert ("numba" in done.stderr.rpartition("loaded:")[2]) is searches
+    return set(done.stderr.rpartition("loaded:")[2].split())
+
+
+@pytest.mark.parametrize(("command", "code", "forbidden"), FORBIDDEN)
+def test_what_is_not_needed_is_not_loaded(command: str, code: int, forbidden: set[str]) -> None:
+    """Neither the search's compiler, nor pages, nor for help and lists the model."""
+    assert not loaded(command, code) & forbidden
+
+
+def test_completion_needs_the_parser_of_every_command() -> None:
+    """The test above can fail: this command loads the search."""
+    assert loaded("completion bash", 0) >= {"numba", "shtab"}
+
+
+def test_the_catalogue_says_what_the_files_say() -> None:
+    """Names, sentences and tags are read without parsing, and are those of the parser."""
+    found = list(catalogue.entries())
+    assert [entry.name for entry in found] == list(library())
+    for entry in found:
+        scenario = find(entry.name)
+        assert (scenario.about, scenario.tags) == (entry.about, entry.tags)
+
+
+def test_tables_are_kept_where_only_we_write(
+    tmp_path: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder of the cache that others may write to is not used."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    folder = cache.cache_folder()
+    assert folder is not None
+    folder.chmod(0o777)
+    assert cache.cache_folder() is None
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    assert cache.cache_folder() is None

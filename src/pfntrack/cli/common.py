@@ -22,7 +22,6 @@ from pfntrack.releases import (
     release_or_design,
     release_with,
 )
-from pfntrack.report.html import document_of, page
 from pfntrack.scenario import Scenario, find
 
 
@@ -106,6 +105,9 @@ def write_json(value: Any) -> None:
 def write_html(path: Path | None, kind: str, value: Any, name: str = "") -> None:
     """The page of a document that --json would print, if a page was asked for."""
     if path is not None:
+        # Templates and schemas take longer to load than a scenario to run.
+        from pfntrack.report.html import document_of, page  # noqa: PLC0415
+
         write_text(path, page(document_of(kind, value, name)))
 
 

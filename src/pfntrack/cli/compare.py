@@ -15,6 +15,7 @@ from pfntrack.cli.common import (
     write_html,
     write_json,
 )
+from pfntrack.cli.terminal import show
 from pfntrack.errors import InputFormatError
 from pfntrack.report.json_run import comparison_json
 from pfntrack.report.text import comparison_text
@@ -71,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         write_json(document)
     else:
-        print("\n".join(comparison_text(each) for each in document), end="")
+        show("\n".join(comparison_text(each) for each in document))
     found = any(
         each["first_difference"] is not None or any(run["broken"] for run in each["runs"])
         for each in document

@@ -14,7 +14,7 @@ from pfntrack.cli.common import (
     write_html,
     write_json,
 )
-from pfntrack.report.json_run import run_json
+from pfntrack.cli.terminal import show
 from pfntrack.report.text import run_text
 from pfntrack.scenario import find
 
@@ -39,10 +39,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Do it."""
     result = run_scenario(find(args.scenario), chosen(args))
-    document = run_json(result)
-    write_html(args.html, "run", document)
+    if args.json or args.html is not None:
+        from pfntrack.report.json_run import run_json  # noqa: PLC0415 - only what was asked for
+
+        document = run_json(result)
+        write_html(args.html, "run", document)
     if args.json:
         write_json(document)
     else:
-        print(run_text(result), end="")
+        show(run_text(result))
     return 1 if result.broken or result.unmet else 0

@@ -7,12 +7,10 @@ import difflib
 import sys
 from pathlib import Path
 
-from pfntrack.check.run import run_scenario
-from pfntrack.cli.common import releases, write_json
+from pfntrack.cli import catalogue
+from pfntrack.cli.terminal import show
 from pfntrack.edges import files
 from pfntrack.errors import InputFormatError
-from pfntrack.report.text import notes
-from pfntrack.scenario import find, format_scenario, library, load
 
 DESCRIPTION = """\
 A scenario is a small program of memory-management operations and what it should
@@ -20,7 +18,13 @@ do. Many come with pfntrack, each with a name; `run`, `compare` and the lab take
 that name or the path of a .pfn file.
 """
 
-LIST = "Print the name of each scenario of the library, and in one sentence what it is about."
+LIST = """\
+Print the name of each scenario of the library, and in one sentence what it is about;
+on a terminal through $PAGER if that does not fit.
+
+Tags name the operation (fork, mremap, zap, ...), the subject (vfio, ram, conflict) and
+defects of the list that `pfntrack bugs` finds again (B14, ...).
+"""
 SHOW = "Print the text of one scenario."
 TEST = """\
 Run scenarios (the whole library without a name) under all recorded releases and
@@ -29,7 +33,7 @@ judge their expectations, with one line for each that is not met.
 Exit code 1 if an expectation is not met.
 """
 FORMAT = """\
-Print .pfn files in canonical form.
+Print scenarios in canonical form: .pfn files, or scenarios of the library by name.
 
 With --check, exit code 1 and a diff if a file is not in that form.
 """
@@ -39,7 +43,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     raw = argparse.RawDescriptionHelpFormatter
-    listing = actions.add_parser("list", help="names and what they are about", description=LIST)
+    listing = actions.add_parser(
+        "list", help="names and what they are about", description=LIST, formatter_class=raw
+    )
+    listing.add_argument(
+        "words",
+        nargs="*",
+        metavar="WORD",
+        help="only scenarios with all these words in their name, sentence or tags",
+    )
     listing.add_argument("--tag", metavar="T", help="only scenarios with this tag")
     listing.add_argument("--json", action="store_true", help="JSON instead of text")
     show = actions.add_parser("show", help="the text of one scenario", description=SHOW)
@@ -60,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     form = actions.add_parser(
         "format", help="canonical form of .pfn files", description=FORMAT, formatter_class=raw
     )
-    form.add_argument("files", nargs="+", metavar="FILE", help=".pfn files")
+    form.add_argument("files", nargs="+", metavar="FILE", help=".pfn files or names")
     how = form.add_mutually_exclusive_group()
     how.add_argument("--check", action="store_true", help="only say what would change")
     how.add_argument("--in-place", action="store_true", help="rewrite the files")
@@ -72,29 +84,46 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _list(args: argparse.Namespace) -> int:
-    found = [find(name) for name in library()]
+    found = list(catalogue.entries())
     if args.tag:
-        found = [scenario for scenario in found if args.tag in scenario.tags]
+        found = [entry for entry in found if args.tag in entry.tags]
         if not found:
-            raise InputFormatError(f"no scenario has the tag {args.tag!r}")
+            raise InputFormatError(f"no scenario has the tag {args.tag!r}{_near_tag(args.tag)}")
+    found = [entry for entry in found if all(entry.has(word) for word in args.words)]
+    if not found:
+        raise InputFormatError(f"no scenario has {' and '.join(map(repr, args.words))} in it")
     if args.json:
-        write_json([{"name": s.name, "about": s.about, "tags": list(s.tags)} for s in found])
+        from pfntrack.cli.common import write_json  # noqa: PLC0415 - a list needs no model
+
+        write_json([{"name": e.name, "about": e.about, "tags": list(e.tags)} for e in found])
         return 0
-    width = max(len(scenario.name) for scenario in found)
-    for scenario in found:
-        print(f"{scenario.name:{width}}  {scenario.about}")
+    width = max(len(entry.name) for entry in found)
+    show("".join(f"{entry.name:{width}}  {entry.about}\n" for entry in found), paged=True)
     return 0
 
 
+def _near_tag(tag: str) -> str:
+    tags = sorted({each for entry in catalogue.entries() for each in entry.tags})
+    close = difflib.get_close_matches(tag, tags, n=3)
+    return f", did you mean {' or '.join(close)}?" if close else ""
+
+
 def _show(args: argparse.Namespace) -> int:
+    from pfntrack.scenario import find, format_scenario, library  # noqa: PLC0415
+
     path = library().get(args.name)
     print(path.read_text(encoding="utf-8") if path else format_scenario(find(args.name)), end="")
     return 0
 
 
 def _test(args: argparse.Namespace) -> int:
+    from pfntrack.check.run import run_scenario  # noqa: PLC0415
+    from pfntrack.cli.common import releases  # noqa: PLC0415
+    from pfntrack.report.text import notes  # noqa: PLC0415
+    from pfntrack.scenario import find  # noqa: PLC0415
+
     unmet = judged = 0
-    names = args.names or list(library())
+    names = args.names or catalogue.names()
     chosen = releases(args.releases)
     for line in notes(chosen):
         print(line)
@@ -112,11 +141,15 @@ def _test(args: argparse.Namespace) -> int:
 
 
 def _format(args: argparse.Namespace) -> int:
+    from pfntrack.scenario import find, format_scenario, library  # noqa: PLC0415
+
     changed = 0
     for name in args.files:
-        path = Path(name)
-        canonical = format_scenario(load(path))
-        text = files.read_text(path)
+        canonical = format_scenario(find(name))
+        named = library().get(name)
+        if named is not None and args.in_place:
+            raise InputFormatError(f"{name}: a scenario of the library: expected a file")
+        text = named.read_text(encoding="utf-8") if named else files.read_text(Path(name))
         if args.check:
             changed += canonical != text
             sys.stdout.writelines(
@@ -126,7 +159,8 @@ def _format(args: argparse.Namespace) -> int:
             )
         elif args.in_place:
             if canonical != text:
-                files.write_text(path, canonical, ours=True)
+                files.write_text(Path(name), canonical, ours=True)
+                print(f"{name}: rewritten", file=sys.stderr)
         else:
             print(canonical, end="")
     return 1 if changed else 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, TextIO, cast
 
 from pfntrack.edges.text import harmless, one_line
@@ -100,6 +100,22 @@ def _occupy() -> None:
         except OSError:
             with contextlib.suppress(OSError):
                 os.open(os.devnull, os.O_RDWR)
+
+
+def styled(lines: Iterable[tuple[str, str]]) -> None:
+    """Lines on standard output, each in its style: a parameter of SGR such as `1;31`, or none.
+
+    The styles are ours; what the lines say passes the guard as everything does.
+    """
+    stream = sys.stdout
+    raw = stream._stream if isinstance(stream, _Guarded) else stream  # noqa: SLF001
+    for style, line in lines:
+        if style and raw is not None:
+            raw.write(f"\033[{style}m")
+        stream.write(one_line(line))
+        if style and raw is not None:
+            raw.write("\033[0m")
+        stream.write("\n")
 
 
 def transient(line: str = "") -> None:

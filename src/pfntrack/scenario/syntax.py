@@ -13,6 +13,7 @@ from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedTok
 from lark.lexer import PatternStr
 from lark.parsers.lalr_interactive_parser import InteractiveParser
 
+from pfntrack.edges.cache import cache_folder
 from pfntrack.errors import ScenarioError
 
 _WORDS = {
@@ -70,7 +71,18 @@ def parser() -> Lark:
         parser="lalr",
         propagate_positions=True,
         postlex=_Apart(),
+        cache=_kept(),
     )
+
+
+def _kept() -> str | bool:
+    """Where the parser's tables stay between two commands, if there is such a place.
+
+    Making them takes longer than running a small scenario; Lark makes them anew when the
+    grammar, its own version or Python's is another.
+    """
+    folder = cache_folder()
+    return str(folder / "grammar.lalr") if folder else False
 
 
 def tree(text: str, file: str) -> Tree[Token]:
