@@ -3,7 +3,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# What running needs, and what tests and lint need on top.
 INSTALLED := $(VENV)/.installed
+DEVELOPS := $(VENV)/.develops
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Tests run on this many processes.
 JOBS ?= auto
 
@@ -11,12 +14,13 @@ JOBS ?= auto
 LAB_PACKAGES := qemu-system-x86 qemu-utils util-linux gcc gcc-12 libc6-dev make binutils bc \
   debian-archive-keyring
 
-.PHONY: help venv demo docs man test test-deep test-browser test-lab test-lab-all install-lab test-package lint format bench collector clean
+.PHONY: help venv dev demo docs man test test-deep test-browser test-lab test-lab-all install-lab test-package lint format bench collector clean
 
 help:
-	@echo "make venv    create $(VENV) with the command $(BIN)/pfntrack"
-	@echo "make demo    set up, then compare a truncation under the designs of 6.1, 6.12 and 7.3"
-	@echo "make test    set up, then run the tests"
+	@echo "make venv    create $(VENV) with the command $(BIN)/pfntrack, and what running it needs"
+	@echo "make dev     the same, and what tests and lint need"
+	@echo "make demo    set up for use, then compare a truncation under the designs of 6.1, 6.12 and 7.3"
+	@echo "make test    set up for development, then run the tests"
 	@echo "make test-deep    property tests and fuzzers with 25 times the examples"
 	@echo "make test-browser  only the tests that open pages in Chromium"
 	@echo "make test-lab  boot a Debian kernel in QEMU and compare it with the model"
@@ -38,58 +42,68 @@ $(INSTALLED): pyproject.toml
 	  { echo "pfntrack needs Python 3.11 or newer: make PYTHON=python3.11 ..." >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
 	  { echo "Python's venv module is missing: install the Debian package python3-venv" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,lint]'
+	@echo "making $(VENV) and installing pfntrack there with what running it needs (nothing outside it)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) --editable .
+	@touch $@
+
+dev: $(DEVELOPS)
+
+$(DEVELOPS): pyproject.toml $(INSTALLED)
+	@echo "adding what tests and lint need to $(VENV)"
+	@$(PIP) --editable '.[test,lint]'
 	@touch $@
 
 # An exit code of 1 says that findings were shown, which is the point here.
 demo: $(INSTALLED)
+	@echo "a driver maps four pages and takes one away, on three kernels:"
 	$(BIN)/pfntrack compare truncate-middle --with 6.1,6.12,7.3 || test $$? -eq 1
+	@echo "next: $(BIN)/pfntrack --help, or put $(CURDIR)/$(BIN) into PATH"
 
-test: $(INSTALLED)
+test: $(DEVELOPS)
 	$(BIN)/python -m pytest -n $(JOBS) -m "not lab and not package and not deep" tests
 
 # What hypothesis drives, with 25 times the examples; and what is marked deep.
-test-deep: $(INSTALLED)
+test-deep: $(DEVELOPS)
 	$(BIN)/python -m pytest -n $(JOBS) --hypothesis-profile=deep \
 	  -m "(hypothesis or deep) and not lab and not package" tests
 
 # Part of the tests; says why when Chromium or its driver is missing.
-test-browser: $(INSTALLED)
+test-browser: $(DEVELOPS)
 	$(BIN)/python -m pytest -m browser -rs tests/browser
 
 # Says why when QEMU or a package is missing; PFNTRACK_TEST_KERNEL names another kernel.
-test-lab: $(INSTALLED)
+test-lab: $(DEVELOPS)
 	$(BIN)/python -m pytest -m lab -rs tests/lab/test_real.py
 
-test-lab-all: $(INSTALLED)
+test-lab-all: $(DEVELOPS)
 	$(BIN)/python -m pytest -m lab -rs tests
 
 install-lab:
 	apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(LAB_PACKAGES)
 
-test-package: $(INSTALLED)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check build pipx --editable '.[docs]'
+test-package: $(DEVELOPS)
+	$(PIP) build pipx --editable '.[docs]'
 	$(BIN)/python -m pytest -m package -rs tests/package tests/docs
 
-docs: $(INSTALLED)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+docs: $(DEVELOPS)
+	$(PIP) --editable '.[docs]'
 	$(BIN)/python -m tools.site
 
-man: $(INSTALLED)
+man: $(DEVELOPS)
 	$(BIN)/python -m tools.man
 
-lint: $(INSTALLED)
+lint: $(DEVELOPS)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-format: $(INSTALLED)
+format: $(DEVELOPS)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(INSTALLED)
+bench: $(DEVELOPS)
 	$(if $(TLC),PFNTRACK_TLC='$(TLC)') $(BIN)/python -m bench
 
 collector:
