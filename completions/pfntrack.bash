@@ -59,6 +59,7 @@ _shtab_pfntrack_compare__h_nargs=0
 _shtab_pfntrack_compare___help_nargs=0
 _shtab_pfntrack_compare___explore_nargs=2
 _shtab_pfntrack_compare___json_nargs=0
+_shtab_pfntrack_scenarios_list_pos_0_nargs='*'
 _shtab_pfntrack_scenarios_list__h_nargs=0
 _shtab_pfntrack_scenarios_list___help_nargs=0
 _shtab_pfntrack_scenarios_list___json_nargs=0

@@ -53,7 +53,7 @@ def test_prediction_is_held_against_the_kernel() -> None:
     wrong = judge(said("1..2\nok 1 a\nok 2 b\n", 0), repro, "6.12")
     assert wrong.as_predicted is False
     assert any(
-        "BUT the model says: 1, 2 fails" in line for line in trial_lines([wrong], whole=False)
+        "BUT the model says: 1, 2 fails" in line for line in trial_lines([wrong], {}, whole=False)
     )
     unknown = judge(said("1..2\nok 1 a\nok 2 b\n", 0), repro, "6.9")
     assert unknown.as_predicted is None

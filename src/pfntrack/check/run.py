@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 
+from pfntrack.check.judged.asked import Conversion, conversions
 from pfntrack.check.judged.properties import Violation, judge_state, judge_step
 from pfntrack.check.race.claims import judge_overlap
 from pfntrack.check.race.moments import judge_course
@@ -30,6 +31,7 @@ class StepRun:
 
     `broken` are the properties that do not hold after the step; `fresh` those
     among them that this step broke. `course` is how two overlapping operations went.
+    `converted` is what it got and had not asked for.
     """
 
     number: int
@@ -43,6 +45,7 @@ class StepRun:
     fresh: tuple[Violation, ...]
     verdicts: tuple[Verdict, ...] = ()
     course: Course | None = None
+    converted: tuple[Conversion, ...] = ()
 
 
 @attrs.frozen
@@ -66,6 +69,11 @@ class Run:
         """Claims that do not hold: (step number, 0 for the end; the verdict)."""
         found = [(step.number, v) for step in self.steps for v in step.verdicts if not v.holds]
         return found + [(0, v) for v in self.verdicts if not v.holds]
+
+    @property
+    def converted(self) -> bool:
+        """Did some step get another type than it asked for?"""
+        return any(step.converted for step in self.steps)
 
     @property
     def broken(self) -> frozenset[str]:
@@ -143,6 +151,7 @@ def run_scenario(scenario: Scenario, release: Release) -> Run:
                 fresh,
                 verdicts,
                 outcome.course,
+                conversions(before, step.op, world),
             )
         )
         held = frozenset(standing)

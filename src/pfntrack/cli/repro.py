@@ -10,7 +10,6 @@ from pathlib import Path
 
 import attrs
 
-from pfntrack.check.judged.properties import PROPERTIES
 from pfntrack.cli.common import add_json, add_model, chosen, write_json, write_text
 from pfntrack.edges.files import make_folder
 from pfntrack.errors import GuestError, InputFormatError
@@ -18,6 +17,7 @@ from pfntrack.lab.guests.qemu import require_tools
 from pfntrack.lab.images.apt import progress
 from pfntrack.lab.images.kernels import find as find_kernel
 from pfntrack.repro import CannotReproduceError, NothingBreaksError, Reproducer, plan, source
+from pfntrack.repro.checks import LAWS
 from pfntrack.repro.mail import mail
 from pfntrack.repro.report import repro_json, trial_lines
 from pfntrack.repro.trial import BAIL, FAIL, LOST, SKIP, Trial, compile_program, trials
@@ -35,6 +35,8 @@ lab's module, and the head of the file says so.
 Without --release or --design, the release is the one for which the scenario claims a
 violation, or else the newest before 7.3 on which something breaks. What 7.3
 breaks as well is checked only if there is nothing else, or with --property.
+A mapping that gets another type than it asked for is checked the same way (law
+`asked`), and is told wherever it is not checked.
 
 With --run the program is compiled and run on Debian kernels in QEMU (see
 `pfntrack lab`). Exit code 1 if it fails on a kernel, which shows the bug, 0 if
@@ -65,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--property",
         dest="properties",
         metavar="LIST",
-        help=f"check these properties, separated by commas: {', '.join(PROPERTIES)}",
+        help=f"check these properties, separated by commas: {', '.join(LAWS)}",
     )
     parser.add_argument(
         "-o",
@@ -132,8 +134,8 @@ def _wanted(names: str | None) -> frozenset[str] | None:
     if names is None:
         return None
     wanted = frozenset(name.strip() for name in names.split(","))
-    if unknown := sorted(wanted - PROPERTIES.keys()):
-        known = ", ".join(PROPERTIES)
+    if unknown := sorted(wanted - LAWS.keys()):
+        known = ", ".join(LAWS)
         raise InputFormatError(f"property {unknown[0]!r} is not known; there are {known}")
     return wanted
 
@@ -179,7 +181,8 @@ def _show(programs: list[Program], tried: list[Trial], args: argparse.Namespace)
         return
     if args.play:
         alone = len(programs) == 1
-        for line in trial_lines(tried, whole=alone):
+        by_name = {each.name: each.repro for each in programs}
+        for line in trial_lines(tried, by_name, whole=alone):
             print(line)
     elif args.output is None:
         for each in programs:

@@ -32,6 +32,8 @@ Json = dict[str, Any]
 DEBUGPAT = (Added, Freed, Overlap)
 FIELDS = ("result", "reservations", "mappings", "entries", "tracking", "log")
 PROPERTIES = "properties"
+# Told, but not compared: what it speaks of is in the entries.
+NOTES = "notes"
 _DEBUG = frozenset(cls.kind for cls in DEBUGPAT)
 _RESULT = ("ret", "err", "signal", "value", "to", "fired")
 _TASK = re.compile(r"(?<![\w.])(?:lab)?([A-Z]\w{0,15})(?::\d+| \(\d+\)|(?=, )|$)")
@@ -140,6 +142,9 @@ def facts(run: Json, at: int, *, mixed: bool = False) -> Iterator[Fact]:
             where = place(state, each["start"], each["end"])
             key = json.dumps([each["property"], where])
             yield Fact(PROPERTIES, f"BROKEN {each['property']}: {where}{each['reason']}", key)
+    for each in step.get("notes", ()):
+        text = place(state, each["start"], each["end"]) + each["text"]
+        yield Fact(NOTES, f"note: {text}", text)
 
 
 def result_word(result: Result) -> str:

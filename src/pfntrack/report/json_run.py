@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from pfntrack.check.judged.asked import ASKED, Conversion
 from pfntrack.check.judged.properties import PROPERTIES, Violation
 from pfntrack.check.race.rows import Row, rows
 from pfntrack.check.run import Run, StepRun
@@ -80,6 +81,7 @@ def _step(run: Run, step: StepRun) -> Json:
         ],
         "state": to_json(step.state),
         "broken": [_violation(v) | {"new": v in step.fresh} for v in step.broken],
+        "notes": [_conversion(c) for c in step.converted],
         "expectations": [_verdict(v) for v in step.verdicts],
     }
 
@@ -138,6 +140,17 @@ def _violation(violation: Violation) -> Json:
         "start": violation.first << PAGE_SHIFT,
         "end": violation.end << PAGE_SHIFT,
         "reason": violation.reason,
+    }
+
+
+def _conversion(found: Conversion) -> Json:
+    return {
+        "kind": ASKED,
+        "start": found.first << PAGE_SHIFT,
+        "end": found.end << PAGE_SHIFT,
+        "asked": found.asked.cattr,
+        "got": found.got.cattr,
+        "text": found.text,
     }
 
 

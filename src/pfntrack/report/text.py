@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from pfntrack.check.judged.properties import PROPERTIES, RACE_PROPERTIES, Violation
+from pfntrack.check.judged.properties import PROPERTIES, RACE_PROPERTIES
 from pfntrack.check.race.rows import rows
 from pfntrack.check.run import Run, StepRun
 from pfntrack.mm.overlap import Overlap
@@ -22,16 +22,16 @@ WIDTH = 64
 _WORDS = (("reservations", "reserved"), ("entries", "mapped"), ("tracking", "tracked"))
 
 
-def place(state: State, violation: Violation) -> str:
-    """Where a property broke, by window if possible."""
-    if violation.first == violation.end:
+def place(state: State, first: int, end: int) -> str:
+    """Pages `[first, end)` (pfns), by window if possible; nothing for none."""
+    if first == end:
         return ""
-    start, end = violation.first << PAGE_SHIFT, violation.end << PAGE_SHIFT
+    low, high = first << PAGE_SHIFT, end << PAGE_SHIFT
     for window in state.windows:
-        if window.start <= start and end <= window.end:
-            first = (start - window.start) >> PAGE_SHIFT
-            return f"{window.name}[{first},{first + violation.end - violation.first}): "
-    return f"pfns [{violation.first:#x},{violation.end:#x}): "
+        if window.start <= low and high <= window.end:
+            page = (low - window.start) >> PAGE_SHIFT
+            return f"{window.name}[{page},{page + end - first}): "
+    return f"pfns [{first:#x},{end:#x}): "
 
 
 def notes(releases: Iterable[Release]) -> list[str]:
@@ -70,8 +70,11 @@ def _step(run: Run, before: State, step: StepRun) -> Iterator[str]:
             debug = " (debugpat)" if isinstance(event, DEBUGPAT) else ""
             yield f"       log{debug}: {text}"
     for violation in step.fresh:
-        where = place(step.state, violation)
+        where = place(step.state, violation.first, violation.end)
         yield f"       BROKEN {violation.property}: {where}{violation.reason}"
+    for found in step.converted:
+        where = place(step.state, found.first, found.end)
+        yield f"       note: {where}{found.text}"
     for verdict in step.verdicts:
         if not verdict.holds:
             yield f"       UNMET: {verdict}"
@@ -189,7 +192,7 @@ def _seen(run: Json, at: int, differs: Sequence[str]) -> list[str]:
     if "mappings" in differs and not {"result", "entries", "tracking"} & set(differs):
         lines.append(f"areas    {', '.join(seen.get('mappings', ['none']))}")
     lines += [f"log      {text}" for text in seen.get("log", [])]
-    return lines + seen.get(facts.PROPERTIES, [])
+    return lines + seen.get(facts.PROPERTIES, []) + seen.get(facts.NOTES, [])
 
 
 def _rules(step: Json) -> list[str]:

@@ -12,12 +12,16 @@ from collections.abc import Iterator
 
 import attrs
 
+from pfntrack.check.judged.asked import ASKED, LAW
+from pfntrack.check.judged.properties import PROPERTIES
 from pfntrack.check.run import Run, StepRun
 from pfntrack.pat.cachemode import CacheMode
 from pfntrack.pat.events import FreeInvalid, Oops, Warn
 from pfntrack.pat.ram import PAGE_SHIFT
 from pfntrack.state import Entry, Place, State
 
+# What checks stand for: a property, or that a mapping has the type it asked for.
+LAWS = PROPERTIES | {ASKED: LAW}
 FREEING, WARNING, BUG = "freeing invalid memtype", "WARNING: ", "kernel BUG at"
 _LINES = {FREEING: FreeInvalid, WARNING: Warn, BUG: Oops}
 
@@ -299,6 +303,11 @@ def place_of(run: Run, first: int, end: int) -> Place | None:
         if low <= first and end <= high:
             return Place(window.name, first - low, end - low)
     return None
+
+
+def shown(run: Run) -> frozenset[str]:
+    """The laws that a run breaks."""
+    return run.broken | ({ASKED} if run.converted else set())
 
 
 def step_of(run: Run, number: int) -> StepRun:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
+from pfntrack.check.judged.asked import ASKED
 from pfntrack.repro.checks import step_of
 from pfntrack.repro.known import codes, commits, reports
 from pfntrack.repro.plan import Reproducer
@@ -44,11 +45,14 @@ def _lines(repro: Reproducer, file: str, tried: Sequence[Trial]) -> Iterator[str
     yield from ["", "Observed", "--------"]
     for sentence in told.violations():
         yield from _wrapped(sentence, "- ", "  ")
+    for sentence in told.converted():
+        yield from _wrapped(f"{sentence}, which no property forbids", "- ", "  ")
     log = list(_log(repro))
     if log:
         yield ""
         yield "Kernel log, by the model (name and number of the task are made up):"
-        yield from (f"  {line}" for line in log)
+        for line in log:
+            yield from _wrapped(line, "  ", "    ")
     yield from ["", "Expected", "--------"]
     for number, check in enumerate(repro.checks, 1):
         text = f"step {check.step}: {check.claim}"
@@ -77,6 +81,7 @@ _SUBJECTS = {
     "I7": "another memory type than asked for is granted",
     "I9": "failed call changes reservations",
     "I10": "child of fork is not tracked like its parent",
+    ASKED: "another memory type than asked for is granted",
     "tight": "more stays reserved than is mapped",
 }
 
@@ -84,7 +89,8 @@ _SUBJECTS = {
 def _subject(repro: Reproducer) -> str:
     first = repro.checks[0]
     text = step_of(repro.bad, first.step).text
-    return f"[BUG] x86/mm/pat: {_SUBJECTS[first.law]} ({repro.release.name}, after '{text}')"
+    kind = "" if first.law == ASKED else "[BUG] "
+    return f"{kind}x86/mm/pat: {_SUBJECTS[first.law]} ({repro.release.name}, after '{text}')"
 
 
 def _kernel(repro: Reproducer, tried: Sequence[Trial]) -> str:

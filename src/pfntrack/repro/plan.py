@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import attrs
 
-from pfntrack.check.judged.properties import PROPERTIES
+from pfntrack.check.judged.asked import ASKED
 from pfntrack.check.run import Run, run_scenario
 from pfntrack.designs import DESIGNS
 from pfntrack.errors import InputFormatError, PfntrackError
 from pfntrack.mm import ops
 from pfntrack.releases import HISTORIC, RELEASES, Release, release_with
-from pfntrack.repro.checks import Check
+from pfntrack.repro.checks import LAWS, Check, shown
 from pfntrack.repro.choose import choose, innocent
 from pfntrack.repro.files import in_tree, pin_failures
 from pfntrack.scenario import Expect, ExpectProperty, Scenario, Step
@@ -67,9 +67,9 @@ class Reproducer:
 
     @property
     def properties(self) -> tuple[str, ...]:
-        """The properties that the checks stand for, in the usual order."""
-        shown = {check.law for check in self.checks}
-        return tuple(name for name in PROPERTIES if name in shown)
+        """The laws that the checks stand for, in the usual order."""
+        mine = {check.law for check in self.checks}
+        return tuple(name for name in LAWS if name in mine)
 
 
 def plan(
@@ -89,9 +89,10 @@ def plan(
     program = in_tree(_with_exits(_shown(scenario)), tuple(RELEASES.values()))
     program = pin_failures(program, (release, *RELEASES.values()))
     bad = run_scenario(program, release)
-    if not bad.broken:
+    if not shown(bad):
         raise NothingBreaksError(
-            f"{scenario.name}: no property breaks under {release.name}, nothing to reproduce"
+            f"{scenario.name}: no property breaks under {release.name}, and every mapping "
+            "has the type that it asked for: nothing to reproduce"
         )
     runs = {each.name: (each, run_scenario(program, each)) for each in everyone}
     recorded = [run for name, (_, run) in runs.items() if name in RELEASES]
@@ -99,13 +100,13 @@ def plan(
     wanted, also = properties or frozenset(), frozenset[str]()
     if not wanted:
         # What the newest release has as well would hide that the rest is mended there.
-        wanted = _claims(scenario, release) & bad.broken or bad.broken
-        also = wanted & newest.broken
+        wanted = _claims(scenario, release) & bad.broken or bad.broken or frozenset({ASKED})
+        also = wanted & shown(newest)
         wanted = wanted - also or wanted
-    if missing := sorted(wanted - bad.broken):
+    if missing := sorted(wanted - shown(bad)):
         raise InputFormatError(
             f"{scenario.name}: {missing[0]} does not break under {release.name}; "
-            f"{', '.join(sorted(bad.broken))} do"
+            f"{', '.join(sorted(shown(bad)))} do"
         )
     good, checks, unseen = _reference(program, bad, recorded, wanted)
     if not checks:
@@ -119,7 +120,7 @@ def plan(
         good,
         tuple(checks),
         tuple((each, tuple(c for c in checks if not c.holds(run))) for each, run in runs.values()),
-        tuple(name for name in PROPERTIES if name in also - wanted),
+        tuple(name for name in LAWS if name in also - wanted),
         tuple(unseen),
         _firm(recorded),
         tuple(

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pfntrack.releases import RELEASES
 from pfntrack.repro.plan import Reproducer
 from pfntrack.repro.source import needs_module
+from pfntrack.repro.told import Told
 from pfntrack.repro.trial import BAIL, FAIL, PASS, Trial
 
 SCHEMA = "pfntrack.repro/1"
 _MEANING = {FAIL: "shows it", PASS: "does not show it"}
 
 
-def trial_lines(tried: Sequence[Trial], *, whole: bool) -> Iterator[str]:
+def trial_lines(
+    tried: Sequence[Trial], asked: Mapping[str, Reproducer], *, whole: bool
+) -> Iterator[str]:
     """One line per program and kernel; with `whole`, what the programs printed before it.
 
+    First what the programs, by name, ask for and do not get.
     What a program printed is also shown where it did not do what the model says.
     """
+    for name, repro in asked.items():
+        for sentence in Told(repro).converted():
+            yield f"{name}: note: {sentence}"
     for trial in tried:
         strange = trial.as_predicted is False or trial.status not in _MEANING
         if whole or strange:
@@ -61,6 +68,7 @@ def repro_json(
                 "note": repro.release.note,
                 "expected_from": repro.good.release.name,
                 "properties": list(repro.properties),
+                "notes": Told(repro).converted(),
                 "not_checked": [*repro.open_too, *repro.unseen],
                 "needs_module": needs_module(repro),
                 "tests": [

@@ -8,10 +8,9 @@ import signal
 import textwrap
 
 from pfntrack import __version__
-from pfntrack.check.judged.properties import PROPERTIES
 from pfntrack.check.run import StepRun
 from pfntrack.mm import ops
-from pfntrack.repro.checks import Check
+from pfntrack.repro.checks import LAWS, Check
 from pfntrack.repro.files import used_pages
 from pfntrack.repro.pieces import Piece, names_in, needed
 from pfntrack.repro.plan import NEWEST, Reproducer
@@ -81,11 +80,15 @@ def _header(repro: Reproducer, name: str) -> str:
     lines += [f"What {repro.release.name} ({repro.release.design.name}) does, by the model:"]
     for item in told.violations():
         lines += _wrapped(item, "  - ", "    ")
+    if told.converted():
+        lines += ["", "Asked and got differ, which no property forbids:"]
+        for item in told.converted():
+            lines += _wrapped(item, "  - ", "    ")
     lines += ["", *_wrapped(told.affected())]
     if told.newest():
         lines += _wrapped(told.newest())
     if repro.open_too:
-        shown = ", ".join(f"{each} ({PROPERTIES[each]})" for each in repro.open_too)
+        shown = ", ".join(f"{each} ({LAWS[each]})" for each in repro.open_too)
         lines += ["", *_wrapped(f"Not checked, because {NEWEST} breaks it as well: {shown}.")]
     for each in repro.unseen:
         lines += _wrapped(f"Not checked, because it cannot be seen from outside: {each}.")

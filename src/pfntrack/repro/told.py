@@ -6,6 +6,7 @@ import textwrap
 
 import attrs
 
+from pfntrack.check.judged.asked import ASKED, LAW
 from pfntrack.check.judged.properties import PROPERTIES
 from pfntrack.check.run import Run, StepRun
 from pfntrack.releases import HISTORIC, RELEASES
@@ -36,7 +37,23 @@ class Told:
                 where = f"{place}: " if place else ""
                 law = PROPERTIES[each.property].partition(":")[0]
                 found.append(f"step {step.number}: {each.property} ({law}): {where}{each.reason}")
+            if ASKED in self.repro.properties:
+                found += [f"step {step.number}: {ASKED} ({LAW}): {w}" for w in self._got(step)]
         return list(dict.fromkeys(found))
+
+    def converted(self) -> list[str]:
+        """What got another type than it asked for, where the checks do not say so."""
+        if ASKED in self.repro.properties:
+            return []
+        steps = self.repro.bad.steps
+        return [f"step {step.number}: {words}" for step in steps for words in self._got(step)]
+
+    def _got(self, step: StepRun) -> list[str]:
+        return [
+            f"{f'{place}: ' if place else ''}{each.text}"
+            for each in step.converted
+            for place in [place_of(self.repro.bad, each.first, each.end)]
+        ]
 
     def affected(self) -> str:
         """On which kernels the program fails, as the model computes it."""

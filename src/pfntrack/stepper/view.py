@@ -66,7 +66,7 @@ def happened(session: Session) -> Iterator[Line]:
             debug = isinstance(event, DEBUGPAT)
             yield ("dim", f"  log (debugpat): {text}") if debug else ("bad", f"  log: {text}")
     for violation in step.fresh:
-        where = place(step.state, violation)
+        where = place(step.state, violation.first, violation.end)
         yield "bad", f"  BROKEN {violation.property}: {where}{violation.reason}"
 
 
@@ -117,6 +117,7 @@ def lamps(session: Session) -> Iterator[Line]:
 def reasons(step: StepRun) -> list[str]:
     """Why the properties that are broken are broken, one sentence each."""
     return [
-        f"{violation.property}: {place(step.state, violation)}{violation.reason}"
+        f"{violation.property}: {where}{violation.reason}"
         for violation in step.broken
+        for where in [place(step.state, violation.first, violation.end)]
     ]

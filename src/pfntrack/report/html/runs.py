@@ -14,7 +14,7 @@ from typing import Any
 from pfntrack.mm.ops import Result
 from pfntrack.pat.cachemode import BY_CATTR
 from pfntrack.pat.ram import PAGE_SHIFT, PAGE_SIZE
-from pfntrack.report.facts import DEBUGPAT, compared, result_word, source
+from pfntrack.report.facts import DEBUGPAT, compared, place, result_word, source
 from pfntrack.report.html.axis import Range, axis
 
 Json = dict[str, Any]
@@ -105,9 +105,14 @@ def _step(step: Json, pool: Pool) -> Json:
         "calls": [_call(call) for call in step["calls"]],
         "why": list(dict.fromkeys(f"{n['function']}(): {n['rule']}" for n in step["why"])),
         "broken": [_violation(each) for each in step["broken"]],
+        "notes": [_note(step, each) for each in step.get("notes", ())],
         "claims": step["expectations"],
         "state": _state(step["state"], pool),
     }
+
+
+def _note(step: Json, note: Json) -> str:
+    return place(step["state"], note["start"], note["end"]) + str(note["text"])
 
 
 def _line(event: Json) -> Json:

@@ -147,6 +147,7 @@ function details(story, side, at) {
   return [
     lamps(story, side, at, seen.broken),
     list("Broken", seen.broken.map(sentence), "bad"),
+    list("Asked and got", step ? step.notes.map(own) : [], "marked"),
     list(
       "Expectations not met",
       unmet.map((claim) => [own(claim.claim), claim.found ? [": found ", own(claim.found)] : ""]),

@@ -46,6 +46,9 @@ function program(explorer) {
           },
           own(story.result(side, at).replace("ok, loads ", "ok = ")),
           broken.map((name) => h("span", { class: "chip" }, "✗", own(name))),
+          side.steps[at - 1] && side.steps[at - 1].notes.length
+            ? h("span", { class: "chip note", title: side.steps[at - 1].notes.join("; ") }, "≠ asked")
+            : "",
         );
       }),
     );
