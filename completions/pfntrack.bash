@@ -7,7 +7,7 @@
 
 _shtab_pfntrack_scenarios_subparsers=(list show test format)
 _shtab_pfntrack_lab_subparsers=(kernels fetch run record conform fuzz)
-_shtab_pfntrack_subparsers=(run compare scenarios check race bugs study conform lab triage explain collect audit report repro step schema completion)
+_shtab_pfntrack_subparsers=(run compare scenarios check race bugs study conform lab triage explain collect audit report repro step serve schema completion)
 
 _shtab_pfntrack_run_option_strings=(-h --help --release --design --json --html)
 _shtab_pfntrack_compare_option_strings=(-h --help --with --explore --preset --bounds --ops --fields --depth --time -o --output --json --html)
@@ -35,6 +35,7 @@ _shtab_pfntrack_audit_option_strings=(-h --help --snapshot --live --vmcore --qem
 _shtab_pfntrack_report_option_strings=(-h --help -o --output --release --design --with)
 _shtab_pfntrack_repro_option_strings=(-h --help --release --design --property -o --output --mail --run --kernel --json)
 _shtab_pfntrack_step_option_strings=(-h --help --release --design --plain)
+_shtab_pfntrack_serve_option_strings=(-h --help --port --no-browser)
 _shtab_pfntrack_schema_option_strings=(-h --help)
 _shtab_pfntrack_completion_option_strings=(-h --help)
 _shtab_pfntrack_option_strings=(-h --help --version)
@@ -49,7 +50,7 @@ _shtab_pfntrack_study___preset_choices=(quick default deep)
 _shtab_pfntrack_lab_pos_0_choices=(kernels fetch run record conform fuzz)
 _shtab_pfntrack_schema_pos_0_choices=(state run comparison conformance repro check race bugs difference study triage audit audit-place audit-diff audit-watch)
 _shtab_pfntrack_completion_pos_0_choices=(bash zsh tcsh fish powershell)
-_shtab_pfntrack_pos_0_choices=(run compare scenarios check race bugs study conform lab triage explain collect audit report repro step schema completion)
+_shtab_pfntrack_pos_0_choices=(run compare scenarios check race bugs study conform lab triage explain collect audit report repro step serve schema completion)
 
 _shtab_pfntrack_run__h_nargs=0
 _shtab_pfntrack_run___help_nargs=0
@@ -161,6 +162,9 @@ _shtab_pfntrack_repro___json_nargs=0
 _shtab_pfntrack_step__h_nargs=0
 _shtab_pfntrack_step___help_nargs=0
 _shtab_pfntrack_step___plain_nargs=0
+_shtab_pfntrack_serve__h_nargs=0
+_shtab_pfntrack_serve___help_nargs=0
+_shtab_pfntrack_serve___no_browser_nargs=0
 _shtab_pfntrack_schema__h_nargs=0
 _shtab_pfntrack_schema___help_nargs=0
 _shtab_pfntrack_completion__h_nargs=0

@@ -36,6 +36,7 @@ COMMANDS = {
     "report": "make one HTML page of a result, to look at and to send on",
     "repro": "write a C program that shows on a real kernel what breaks in the model",
     "step": "go through a scenario step by step, and try operations",
+    "serve": "the explorer in the browser: edit a scenario, see it, try what comes next",
     "schema": "print the JSON schema of an output",
     "completion": "print the shell completion script",
 }

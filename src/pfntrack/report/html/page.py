@@ -58,6 +58,11 @@ def page(document: Document) -> str:
     )
 
 
+def sources() -> tuple[str, str]:
+    """The hashes of the style and the script of every page, for the policy of a page around."""
+    return _hash(_style()), _hash(_script())
+
+
 def _read(name: str) -> str:
     return resources.files(__package__).joinpath(name).read_text("utf-8")
 
