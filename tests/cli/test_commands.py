@@ -162,3 +162,26 @@ def test_a_reader_that_goes_away() -> None:
 def test_the_parser_is_built_anew() -> None:
     """Building the parser twice gives the same help."""
     assert build_parser().format_help() == build_parser().format_help()
+
+
+def test_race(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """All schedules: findings as scenarios that run, JSON by its schema, and the exit codes."""
+    code, out, _ = printed(capsys, f"race race-two-zaps --release 6.12 -o {tmp_path}")
+    assert code == 1
+    assert "called by untrack_pfn()" in out
+    assert "i_mmap_rwsem pfnlab r" in out
+    written = sorted(tmp_path.glob("*.pfn"))
+    assert written
+    assert printed(capsys, f"run {written[0]} --release 6.12")[0] == 1
+    code, out, _ = printed(capsys, "race race-two-zaps --release 6.12 --json")
+    jsonschema.validate(json.loads(out), schema("race"))
+    assert code == 1
+    code, out, _ = printed(capsys, "race race-two-zaps --release 7.3")
+    assert code == 0
+    assert "no property broke on any schedule" in out
+    assert printed(capsys, "race race-two-zaps --release 7.3 --limit 3")[0] == 3
+    code, _, err = printed(capsys, "race truncate-middle")
+    assert code == 2
+    assert "no operations overlap" in err
+    code, out, _ = printed(capsys, "run race-fork-truncate --json")
+    jsonschema.validate(json.loads(out), schema("run"))

@@ -51,6 +51,8 @@ class MmQuirks:
     mremap_checks_first: bool = False
     # Changing vm_flags without mmap_lock held for writing warns.
     flags_need_write_lock: bool = False
+    # follow_pte() warns where mmap_lock is not held (6.10).
+    follow_asserts_lock: bool = False
     # mprotect makes a process's own copied pages writable at once.
     upgrades_exclusive: bool = True
     # mprotect to read-only gives up the commitment for memory never written to.

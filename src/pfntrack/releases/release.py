@@ -252,6 +252,14 @@ R6_14 = attrs.evolve(
     until="6.14",
     design=VmPat2024(),
 )
+R6_10 = attrs.evolve(
+    R6_14,
+    name="6.10",
+    kernels="6.10, from its source",
+    since="6.10",
+    until="6.10",
+    mm=attrs.evolve(R6_14.mm, follow_asserts_lock=True),
+)
 R6_12_25 = attrs.evolve(
     R6_12,
     name="6.12.25",
@@ -275,7 +283,8 @@ R6_16 = attrs.evolve(
     vfio_claims_at_open=False,
 )
 HISTORIC = {
-    release.name: release for release in (R3_7, R4_5, R5_5_RC, R6_2, R6_8, R6_14, R6_12_25, R6_16)
+    release.name: release
+    for release in (R3_7, R4_5, R5_5_RC, R6_2, R6_8, R6_10, R6_14, R6_12_25, R6_16)
 }
 
 

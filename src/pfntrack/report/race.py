@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pfntrack.check.judged.properties import PROPERTIES, RACE_PROPERTIES
-from pfntrack.check.race.found import AT_END, DURING, LATER, Finding, Race
+from pfntrack.check.race.found import AT_END, DURING, LATER, Finding, Race, outside
 from pfntrack.check.race.rows import Row, rows
 from pfntrack.check.race.scenarios import Raced, as_scenario, shortened
 from pfntrack.check.run import run_scenario
@@ -47,9 +46,11 @@ def _overlap(raced: Raced, files: Mapping[int, str]) -> Iterator[str]:
         f"     {size.schedules:,} schedules, {size.moments:,} distinct moments"
         f"{'' if size.complete else '; not all were tried'}"
     )
-    for words, number in results(race).items():
+    for words, (number, new) in results(race).items():
         ways = f", in {number} states" if number > 1 else ""
-        yield f"     returns {' and '.join(words)}{ways}"
+        alone = ", " + ("all" if new == number else str(new)) if number > 1 else ", as"
+        note = f"{alone} in no order without overlap" if new else ""
+        yield f"     returns {' and '.join(words)}{ways}{note}"
     if race.serial:
         yield f"     broken one after the other as well: {', '.join(race.serial)}"
     if not race.findings:
@@ -59,13 +60,14 @@ def _overlap(raced: Raced, files: Mapping[int, str]) -> Iterator[str]:
     yield from _schedules(raced)
 
 
-def results(race: Race) -> dict[tuple[str, ...], int]:
-    """What the calls return, and in how many states they leave the world."""
-    found = [
-        tuple(result_word(each) if each else "never" for each in ending.results)
-        for ending in race.endings
-    ]
-    return dict(Counter(found))
+def results(race: Race) -> dict[tuple[str, ...], tuple[int, int]]:
+    """What the calls return: in how many states they leave the world, how many only together."""
+    found: dict[tuple[str, ...], tuple[int, int]] = {}
+    for ending in race.endings:
+        words = tuple(result_word(each) if each else "never" for each in ending.results)
+        number, new = found.get(words, (0, 0))
+        found[words] = number + 1, new + outside(ending, race.serial_endings)
+    return found
 
 
 def _finding(finding: Finding, files: Mapping[int, str]) -> Iterator[str]:
@@ -130,8 +132,8 @@ def _overlap_json(raced: Raced) -> Json:
         "complete": race.size.complete,
         "broken_in_series": list(race.serial),
         "endings": [
-            {"left": words[0], "right": words[1], "states": number}
-            for words, number in results(race).items()
+            {"left": words[0], "right": words[1], "states": number, "only_together": new}
+            for words, (number, new) in results(race).items()
         ],
         "findings": [_finding_json(raced, finding) for finding in race.findings],
     }

@@ -9,6 +9,7 @@ from pfntrack.check.run import Run, run_scenario
 from pfntrack.designs import DESIGNS
 from pfntrack.errors import InputFormatError, PfntrackError
 from pfntrack.mm import ops
+from pfntrack.mm.overlap import Overlap
 from pfntrack.releases import HISTORIC, RELEASES, Release, release_with
 from pfntrack.repro.checks import LAWS, Check, shown
 from pfntrack.repro.choose import choose, innocent
@@ -85,6 +86,9 @@ def plan(
     against = machine_reasons(scenario)
     if against:
         raise CannotReproduceError(f"{scenario.name}: no program can do this: {against[0]}")
+    if any(isinstance(step.op, Overlap) for step in scenario.steps):
+        what = "operations overlap, and a program cannot choose their schedule"
+        raise CannotReproduceError(f"{scenario.name}: {what}")
     everyone = (*RELEASES.values(), *HISTORIC.values())
     program = in_tree(_with_exits(_shown(scenario)), tuple(RELEASES.values()))
     program = pin_failures(program, (release, *RELEASES.values()))

@@ -6,6 +6,7 @@ race; it is named apart. Each finding has the shortest schedule that shows it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import attrs
@@ -19,7 +20,9 @@ from pfntrack.mm import ops
 from pfntrack.mm.ops import Op, Result
 from pfntrack.mm.overlap import Overlap
 from pfntrack.mm.shared import Held
+from pfntrack.pat.cachemode import CacheMode
 from pfntrack.pat.events import Event
+from pfntrack.pat.ram import PAGE_SHIFT
 from pfntrack.releases.kernel import Kernel
 from pfntrack.releases.together import Moment, Part, advance, begin, finished
 from pfntrack.releases.world import World
@@ -185,6 +188,8 @@ class Racer:
                 broken.add(violation.property)
         ending = attrs.evolve(ending, broken=frozenset(broken))
         endings.setdefault((ending.results, ending.world, ending.broken), ending)
+        for violation in unlike(ending, serial):
+            self._find(violation, node, AT_END)
         for at, result in enumerate(ending.results):
             usual = [other.results[at] for other in serial]
             if result is not None and result.err and all(not r or not r.err for r in usual):
@@ -259,6 +264,44 @@ def race(
 ) -> Race:
     """All schedules of two overlapping operations in a world."""
     return Racer(kernel, world, overlap, rest, limit=limit).run()
+
+
+def unlike(ending: Ending, serial: Sequence[Ending]) -> list[Violation]:
+    """Reservations that no order without overlap leaves behind for the same entries.
+
+    More of them is `tight`, fewer is I3. The owners that nobody sees are not compared.
+    """
+    same = [each for each in serial if _entries(each.world) == _entries(ending.world)]
+    mine = _reserved(ending.world)
+    if not same or any(_reserved(each.world) == mine for each in same):
+        return []
+    found, theirs = [], _reserved(same[0].world)
+    for name, left, what in (("tight", mine - theirs, "is left"), ("I3", theirs - mine, "is gone")):
+        for start, end, kind in sorted(left, key=lambda each: each[:2])[:1]:
+            reason = f"a reservation as {kind} {what}, as in no order without overlap"
+            found.append(Violation(name, start >> PAGE_SHIFT, end >> PAGE_SHIFT, reason))
+    return found
+
+
+def _entries(world: World) -> object:
+    """What is mapped, by whom."""
+    return sorted(
+        (process.name, process.space.ptes, tuple((v.start, v.end) for v in process.space.vmas))
+        for process in world.processes
+    )
+
+
+def _reserved(world: World) -> Counter[tuple[int, int, CacheMode]]:
+    return Counter((entry.start, entry.end, entry.type) for entry in world.phys.tree)
+
+
+def outside(ending: Ending, serial: Sequence[Ending]) -> bool:
+    """Does no order without overlap return and leave the same?"""
+    return all(
+        (each.results, _entries(each.world), _reserved(each.world))
+        != (ending.results, _entries(ending.world), _reserved(ending.world))
+        for each in serial
+    )
 
 
 def _comparable(world: World, op: ops.Fork, result: Result | None) -> bool:

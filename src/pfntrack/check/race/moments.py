@@ -115,7 +115,8 @@ def unlocked(design: Design, before: Moment, part: Part, after: Moment) -> list[
             else:
                 continue
             where = f"{what} of process {name}'s VMA [{new.start},{new.end})"
-            reason = f"{where} changed without mmap_lock for writing, in {part.pause.function}()"
+            place = part.pause.function
+            reason = f"{where} changed without mmap_lock for writing, at {place}()"
             found.append(Violation("I8", 0, 0, reason))
     return found
 

@@ -17,6 +17,7 @@ import attrs
 from pfntrack.designs.base import Design, whole
 from pfntrack.designs.cost import TREE_NODE, Cost, Work
 from pfntrack.mm import pagetable
+from pfntrack.mm.points import Lock
 from pfntrack.mm.space import Mm
 from pfntrack.mm.step import Step, pfnmap
 from pfntrack.mm.vma import VM_PAT, Vma, is_cow_mapping
@@ -133,6 +134,9 @@ class VmPat(Design):
         from vm_pgoff, unless the type is wanted too; else a WARN.
         """
         step.point("get_pat_info", "the page-table lock, the first entry is read")
+        if step.quirks.follow_asserts_lock and step.mmap_lock is Lock.NONE:
+            step.note("follow_pte", "mmap_lock is not held: a truncation has none")
+            step.warn_once("follow_pte", "rwsem.h", "follow_pte", "get_pat_info", caller)
         run = pagetable.lookup(mm.ptes, vma.start)
         if run is not None and run.pfn is not None and (self.walks_huge or not run.huge):
             return 0, run.pfn, run.cache

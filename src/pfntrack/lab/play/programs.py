@@ -16,6 +16,7 @@ import attrs
 from pfntrack.lab.guests.machine import VFIO_WINDOW
 from pfntrack.mm import ops
 from pfntrack.mm.ops import Op
+from pfntrack.mm.overlap import Overlap
 from pfntrack.pat.cachemode import CacheMode
 from pfntrack.scenario.model import NO_LIMIT, MachineSpec, Scenario
 from pfntrack.traces.programs import translate
@@ -212,6 +213,8 @@ def _machine_reasons(machine: MachineSpec) -> list[str]:
 
 def _op_reasons(op: Op) -> list[str]:
     window = str(getattr(op, "window", "") or "")
+    if isinstance(op, Overlap):
+        return ["the guest does one operation after the other"]
     if isinstance(op, ops.VfioOpen) and window != VFIO_WINDOW.name:
         return [f"VFIO has the device of {VFIO_WINDOW.name} only"]
     if isinstance(op, ops.DriverBind | ops.DriverUnbind) and window != _BOUND:

@@ -115,9 +115,11 @@ def call_mmap(step: Step, mm: Mm, vma: Vma) -> int:
     if error:
         vma = unmap_vmas(step, mm, [mm.current(vma)])[0]
         step.flush("tlb_finish_mmu")
-        mm.remove(step.reread(mm, vma))
-        free_pgtables(mm, vma.start, vma.end)
-        step.tracking.free(step, vma)
     step.i_mmap_change(vma.file)
     step.listed(mm, vma)
+    if error:
+        vma = step.reread(mm, vma)
+        mm.remove(vma)
+        free_pgtables(mm, vma.start, vma.end)
+        step.tracking.free(step, vma)
     return error
