@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import attrs
 
 from pfntrack.audit.judged.checks import Audit, audit
 from pfntrack.audit.judged.finding import Finding
+from pfntrack.audit.read import collector
 from pfntrack.audit.read.snapshot import SnapshotCollector
 from pfntrack.state import Process, State
 
@@ -192,3 +194,37 @@ def _proc(process: Process) -> Proc:
         if "pf" in vma.flags.split()
     )
     return Proc(process.pid, process.name, vmas)
+
+
+def machine(root: Path) -> None:
+    """A small tree of kernel files with one process that maps a BAR."""
+    source = write(root / "source", [pages(0, 4)])
+    files = {
+        "proc/version": (source / "version").read_text(),
+        "proc/cmdline": "quiet\n",
+        "proc/iomem": (source / "iomem").read_text(),
+        "proc/mtrr": (source / "mtrr").read_text(),
+        "proc/vmallocinfo": (source / "vmallocinfo").read_text(),
+        "proc/cpuinfo": "flags : pat\n\nprocessor : 1\n",
+        "proc/uptime": "5.00 1.00\n",
+        collector.DEBUGFS: (source / "pat_memtype_list").read_text(),
+        "dev/kmsg": f"6,1,2500000,-;seen on {os.uname().nodename} now\n SUBSYSTEM=x\n",
+        "proc/90/maps": "7f0000000000-7f0000004000 rw-s fe000000 00:05 3   /dev/mem\n",
+        "proc/90/status": "Name:\tmapper\nUmask:\t0022\nTgid:\t90\nPid:\t90\nPPid:\t1\n",
+        "proc/90/cmdline": "mapper\0--secret\0",
+        "proc/90/smaps": "7f0000000000-7f0000004000 rw-s fe000000 00:05 3   /dev/mem\n"
+        "Anonymous:  0 kB\nVmFlags: rd wr sh mr mw me ms pf io de ar dd sd \n"
+        "7f0000005000-7f0000006000 r--p 00000000 00:00 0  [vvar]\nVmFlags: rd mr pf io de \n",
+        "proc/91/maps": "00400000-00401000 r--p 00000000 00:02 19   /bin/sh\n",
+    }
+    for name, (_, bars) in DEVICES.items():
+        base = f"sys/bus/pci/devices/{name}"
+        files[f"{base}/vendor"] = "0x8086\n"
+        rows = ["0x0 0x0 0x0\n"] * 3
+        for number, start, last, flags in bars:
+            rows[number] = f"0x{start:016x} 0x{last:016x} 0x{flags:016x}\n"
+        files[f"{base}/resource"] = "".join(rows)
+    for path, text in files.items():
+        target = root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)

@@ -10,11 +10,12 @@ from pfntrack.errors import InputFormatError
 from pfntrack.field.read.lines import printable
 
 DESCRIPTION = """\
-Copy what text files show about memory-type tracking into a new directory: the
-reservation list (many times), iomem, mtrr, vmallocinfo, PCI windows and drivers,
-processes with raw pfn mappings, the kernel log, versions. Only reads; root sees
-everything, and what could not be read is named. `make collector` builds the same
-as one file that needs nothing but Python 3.8.
+Copy what text files show about memory-type tracking into a directory that does not
+exist yet and that only you will be able to read: the reservation list (many times),
+iomem, mtrr, vmallocinfo, PCI windows and drivers, processes with raw pfn mappings, the
+kernel log, versions. Only reads; root sees everything, and what could not be read, not
+within 20 s, or not written is named. `make collector` builds the same as one file that
+needs nothing but Python 3.8.
 
 exit codes: 0 taken (gaps are listed on standard error), 2 cannot write
 """

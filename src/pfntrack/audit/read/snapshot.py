@@ -9,7 +9,7 @@ from pathlib import Path
 import attrs
 
 from pfntrack.audit.read import processes, readings, system
-from pfntrack.audit.read.evidence import Evidence
+from pfntrack.audit.read.evidence import HOLDERS, Evidence
 from pfntrack.audit.read.files import read, shown
 from pfntrack.errors import InputFormatError
 from pfntrack.field.read.context import Resource, parse_iomem
@@ -21,6 +21,12 @@ from pfntrack.state import Confidence, Process, Reservation, State
 
 # What the collector notes if it may not look at some process.
 _DENIED = re.compile(r"^unread (proc: [^\n]{1,200})", re.MULTILINE)
+# The collector's own word on what it could not read or write, and what can hide there.
+_UNREAD = re.compile(r"^unread ([^\n]{1,300})", re.MULTILINE)
+_GAP = re.compile(r"^gap ([a-z_]{1,40})$", re.MULTILINE)
+_UNFINISHED = re.compile(r"\Acollector \d{1,4} unfinished")
+_CLAUSE = "missing therefore"
+MAX_NOTES = 20
 KNOWN_FILES = ("version", "iomem", "vmallocinfo", "dmesg", readings.LIST)
 
 
@@ -101,6 +107,9 @@ def _gaps(vmalloc: str, meta: str) -> Iterator[str]:
         yield "kernel_mappings"
     if _DENIED.search(meta):
         yield "processes"
+    yield from _GAP.findall(meta)
+    if _UNFINISHED.match(meta):
+        yield from (*HOLDERS, "log")
 
 
 def kernel_text(kernel: KernelRelease | None) -> str:
@@ -174,8 +183,16 @@ def _missing(
         found.append("pci: not there: no BAR and no driver is known")
     if read(folder / "dmesg") is None:
         found.append("dmesg: not readable: nothing can be proved stale")
-    denied = _DENIED.search(read(folder / "meta") or "")
-    if denied is not None:
-        found.append(printable(denied[1]))
+    meta = read(folder / "meta") or ""
+    if _UNFINISHED.match(meta):
+        found.append("meta: the collector did not finish: anything may be missing")
+    # Older collectors noted less, and what they noted shows in what is not there.
+    newer = not meta.startswith("collector 1\n")
+    notes = [note for note in _UNREAD.findall(meta) if newer and _CLAUSE in note]
+    if (denied := _DENIED.search(meta)) and denied[1] not in notes:
+        notes.append(denied[1])
+    found += [printable(note) for note in notes[:MAX_NOTES]]
+    if len(notes) > MAX_NOTES:
+        found.append(f"meta: {len(notes) - MAX_NOTES} more things that were not read")
     found += people.malformed[:20]
     return found
