@@ -102,6 +102,13 @@ class Design:
     ) -> Vma:
         return vma
 
+    def flushed(self, step: Step) -> None:
+        """The TLB is flushed: what `zap` put into `step.dying` may be released now.
+
+        A design that releases in `zap` itself does so before the flush; one that
+        releases in `free` does so after it, when the VMA object dies.
+        """
+
     def dup(self, step: Step, vma: Vma) -> tuple[int, Vma]:
         return 0, vma
 

@@ -115,6 +115,13 @@ class Step(Context, Points):
         self.mapping = False
         self.stack: tuple[str, ...] = ()
         self.warned: set[str] = set()
+        # What the tracking lets go of after the next flush (`struct mmu_gather`).
+        self.dying: list[tuple[int, ...]] = []
+
+    def tlb_finish_mmu(self) -> None:
+        """Flush what was cleared, then let the tracking release what waited for that."""
+        self.flush("tlb_finish_mmu")
+        self.tracking.flushed(self)
 
     def ops(self, file: File | None) -> FileOps | None:
         """The driver behind `file`."""
@@ -226,6 +233,10 @@ class Tracking(Protocol):
         `region` says that the VMA goes with them (munmap, exit, a failed
         mmap); otherwise it stays (truncation, revocation, a driver's zap).
         """
+        ...
+
+    def flushed(self, step: Step) -> None:
+        """The TLB is flushed; `zap` may have put into `step.dying` what waits for that."""
         ...
 
     def dup(self, step: Step, vma: Vma) -> tuple[int, Vma]:

@@ -114,7 +114,7 @@ def call_mmap(step: Step, mm: Mm, vma: Vma) -> int:
     step.mapping = False
     if error:
         vma = unmap_vmas(step, mm, [mm.current(vma)])[0]
-        step.flush("tlb_finish_mmu")
+        step.tlb_finish_mmu()
     step.i_mmap_change(vma.file)
     step.listed(mm, vma)
     if error:

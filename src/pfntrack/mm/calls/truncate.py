@@ -70,4 +70,4 @@ def unmap_mapping_range_vma(step: Step, mm: Mm, vma: Vma, span: Span) -> None:
     start = vma.start + max(span.start - vma.pgoff, 0)
     end = vma.start + min(span.end - vma.pgoff, vma.pages)
     unmap_single_vma(step, mm, vma, start, end, even_cows=span.even_cows)
-    step.flush("tlb_finish_mmu")
+    step.tlb_finish_mmu()

@@ -57,7 +57,7 @@ def zap_page_range_single(step: Step, mm: Mm, vma: Vma, start: int, end: int) ->
     """Clear a part of one VMA, which stays."""
     stack, step.stack = step.stack, ("zap_page_range_single", *step.stack)
     vma = unmap_single_vma(step, mm, vma, start, end)
-    step.flush("tlb_finish_mmu")
+    step.tlb_finish_mmu()
     step.stack = stack
     return step.reread(mm, vma)
 
@@ -136,7 +136,7 @@ def detach(step: Step, mm: Mm, vmas: list[Vma]) -> list[Vma]:
         mm.remove(vma)
     if gone:
         free_pgtables(mm, gone[0].start, gone[-1].end)
-        step.flush("tlb_finish_mmu")
+        step.tlb_finish_mmu()
     return gone
 
 
@@ -162,7 +162,7 @@ def exit_mmap(step: Step, mm: Mm) -> None:
     stack, step.stack = step.stack, ("exit_mmap", *step.stack)
     step.mmap_write_lock(mm)
     unmapped, gone = unmap_vmas(step, mm, list(mm.vmas)), []
-    step.flush("tlb_finish_mmu")
+    step.tlb_finish_mmu()
     for vma in unmapped:
         step.i_mmap_change(vma.file)
         gone.append(step.reread(mm, vma))
