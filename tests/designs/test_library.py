@@ -32,6 +32,9 @@ BREAKS = {
     "split-reservation": "I1 I2 I4 I5 I6 tight",
     "counted-tree": "I2",
     "track-context": "I6 I7 tight",
+    "context-ram": "I6 I7 tight",
+    "context-list": "I7 tight",
+    "context-list-early": "I7 tight",
     "ours-at-unmap": "",
     "ours": "",
 }

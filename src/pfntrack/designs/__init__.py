@@ -4,6 +4,7 @@ import attrs
 
 from pfntrack.designs.base import Design
 from pfntrack.designs.caller_managed import CallerManaged
+from pfntrack.designs.context_list import CONTEXT_LIST_EARLY, CONTEXT_RAM, ContextList
 from pfntrack.designs.cost import Cost, Work
 from pfntrack.designs.counted.counted_tree import CountedTree
 from pfntrack.designs.counted.ours import OURS_AT_UNMAP, Ours
@@ -47,6 +48,9 @@ DESIGNS: dict[str, Design] = {
         SplitReservation(),
         CountedTree(),
         TrackContextDesign(),
+        CONTEXT_RAM,
+        ContextList(),
+        CONTEXT_LIST_EARLY,
         OURS_AT_UNMAP,
         Ours(),
     )

@@ -46,7 +46,7 @@ class TrackContextDesign(Design):
     )
 
     def context(self, phys: Physical, vma: Vma) -> TrackContext | None:
-        return next((each for each in _contexts(phys) if each.id == vma.track), None)
+        return next((each for each in contexts_of(phys) if each.id == vma.track), None)
 
     def remap(
         self, step: Step, mm: Mm, vma: Vma, at: int, pfn: int, pages: int, cache: CacheMode
@@ -59,21 +59,21 @@ class TrackContextDesign(Design):
         if vma.track is not None:
             step.note("remap_pfn_range_track", "the VMA already has a context: -EINVAL")
             return -errno.EINVAL, cache, vma
-        number = step.ask(_unused)
+        number = step.ask(unused_number)
         error, cache = self._pfnmap_track(step, number, pfn, pages, cache)
         if error:
             return -errno.EINVAL, cache, vma
         if step.fails("pfnmap_track_ctx_alloc"):
             self._pfnmap_untrack(step, number, pfn, pages)
             return -errno.ENOMEM, cache, vma
-        step.ask(_enter, TrackContext(number, pfn, pages, 1))
+        step.ask(enter, TrackContext(number, pfn, pages, 1))
         step.note("remap_pfn_range_track", "the whole VMA: reserved, and a context made for it")
         return 0, cache, mm.change(vma, track=number)
 
     def remap_failed(self, step: Step, mm: Mm, vma: Vma, at: int, pfn: int, pages: int) -> Vma:
-        if vma.track is None or not whole(vma, at, pages):
+        if not isinstance(vma.track, int) or not whole(vma, at, pages):
             return vma
-        self._put(step, vma)
+        self._put(step, vma.track)
         return mm.change(vma, track=None)
 
     def insert(self, step: Step, vma: Vma, pfn: int, cache: CacheMode) -> CacheMode:
@@ -82,12 +82,12 @@ class TrackContextDesign(Design):
 
     def dup(self, step: Step, vma: Vma) -> tuple[int, Vma]:
         if isinstance(vma.track, int):
-            step.ask(_kref_get, vma.track)
+            step.ask(kref_get, vma.track)
         return 0, vma
 
     def free(self, step: Step, vma: Vma) -> None:
-        if vma.track is not None:
-            self._put(step, vma)
+        if isinstance(vma.track, int):
+            self._put(step, vma.track)
 
     def _pfnmap_track(
         self, step: Step, number: int, pfn: int, pages: int, cache: CacheMode
@@ -113,16 +113,16 @@ class TrackContextDesign(Design):
         step.call("pfnmap_setup_cachemode_ret", ret=error)
         return error, cache
 
-    def _put(self, step: Step, vma: Vma) -> None:
+    def _put(self, step: Step, number: int) -> None:
         """The last reference releases the original range."""
-        assert isinstance(vma.track, int)  # noqa: S101 - callers have looked
-        left = step.ask(_kref_put, vma.track)
+        left = step.ask(_kref_put, number)
         if left is not None:
             step.note("pfnmap_track_ctx_release", "the last VMA with the context has gone")
             self._pfnmap_untrack(step, left.id, left.pfn, left.pages)
 
 
-def _contexts(phys: Physical) -> Contexts:
+def contexts_of(phys: Physical) -> Contexts:
+    """All contexts that live."""
     held = phys.tracking
     return held if isinstance(held, tuple) else ()
 
@@ -131,16 +131,18 @@ def _store(ctx: Context, contexts: Contexts) -> None:
     ctx.phys = attrs.evolve(ctx.phys, tracking=contexts or None)
 
 
-def _unused(ctx: Context) -> int:
+def unused_number(ctx: Context) -> int:
     """The smallest number that no context has."""
-    return unused({each.id for each in _contexts(ctx.phys)})
+    return unused({each.id for each in contexts_of(ctx.phys)})
 
 
-def _enter(ctx: Context, context: TrackContext) -> None:
-    _store(ctx, (*_contexts(ctx.phys), context))
+def enter(ctx: Context, context: TrackContext) -> None:
+    """A new context lives."""
+    _store(ctx, (*contexts_of(ctx.phys), context))
 
 
-def _kref_get(ctx: Context, number: int) -> None:
+def kref_get(ctx: Context, number: int) -> None:
+    """One reference more."""
     _count(ctx, number, +1)
 
 
@@ -149,12 +151,12 @@ def _kref_put(ctx: Context, number: int) -> TrackContext | None:
     left = _count(ctx, number, -1)
     if left.refs:
         return None
-    _store(ctx, tuple(each for each in _contexts(ctx.phys) if each.id != number))
+    _store(ctx, tuple(each for each in contexts_of(ctx.phys) if each.id != number))
     return left
 
 
 def _count(ctx: Context, number: int, change: int) -> TrackContext:
-    held = _contexts(ctx.phys)
+    held = contexts_of(ctx.phys)
     found = next(each for each in held if each.id == number)
     changed = attrs.evolve(found, refs=found.refs + change)
     _store(ctx, tuple(changed if each is found else each for each in held))

@@ -103,7 +103,11 @@ def normal_space(space: AddressSpace, names: Renaming, design: Design) -> Addres
 def _normal_vma(vma: Vma, owners: dict[int, int], contexts: dict[int, int], design: Design) -> Vma:
     """An untracked VMA owns nothing; one whose entry has gone owns nothing any more."""
     owner = owners.get(vma.owner, GONE) if vma.owner and design.tracked(vma) else 0
-    track = contexts.get(vma.track, vma.track) if isinstance(vma.track, int) else vma.track
+    track = vma.track
+    if isinstance(track, int):
+        track = contexts.get(track, track)
+    elif isinstance(track, tuple) and all(isinstance(each, int) for each in track):
+        track = tuple(contexts.get(each, each) for each in track)
     if (owner, track) == (vma.owner, vma.track):
         return vma
     return attrs.evolve(vma, owner=owner, track=track)
