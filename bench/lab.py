@@ -16,7 +16,7 @@ from pfntrack.errors import GuestError
 from pfntrack.lab.guests.guest import Guest
 from pfntrack.lab.guests.qemu import require_tools
 from pfntrack.lab.images.build import boot_files
-from pfntrack.lab.images.kernels import find
+from pfntrack.lab.images.find import find
 from pfntrack.lab.play.compare import differences
 from pfntrack.lab.play.programs import neutral
 from pfntrack.lab.play.quick import QuickRecorder

@@ -20,7 +20,7 @@ from pfntrack.audit.read.collector import pfnmap_blocks
 from pfntrack.audit.read.snapshot import SnapshotCollector
 from pfntrack.lab.guests.guest import Guest
 from pfntrack.lab.images.build import boot_files
-from pfntrack.lab.images.kernels import find
+from pfntrack.lab.images.find import find
 from pfntrack.lab.observe.state import Details, parse_state
 from pfntrack.lab.play.ops import Translator
 

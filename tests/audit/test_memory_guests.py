@@ -27,7 +27,7 @@ from pfntrack.errors import GuestError, InputFormatError
 from pfntrack.lab.guests.guest import Guest
 from pfntrack.lab.guests.qemu import require_tools
 from pfntrack.lab.images.build import boot_files
-from pfntrack.lab.images.kernels import find
+from pfntrack.lab.images.find import find
 from pfntrack.lab.observe.regions import PAGE_SIZE
 from pfntrack.pat.cachemode import CacheMode
 from pfntrack.state import Process, VmaState

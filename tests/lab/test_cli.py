@@ -158,6 +158,6 @@ def test_interrupt_is_130(monkeypatch: pytest.MonkeyPatch) -> None:
         raise KeyboardInterrupt
 
     kernel = Kernel("6.12", Path("x"))
-    monkeypatch.setattr("pfntrack.cli.lab._prepare", lambda *_a, **_k: kernel)
+    monkeypatch.setattr("pfntrack.cli.lab._prepare", lambda *_a, **_k: [(kernel, R6_12)])
     monkeypatch.setattr("pfntrack.cli.lab.conform", interrupted)
     assert main(["lab", "conform", "map-wc", "--kernel", "6.12"]) == 130

@@ -22,7 +22,7 @@ from pfntrack.lab.guests.guest import BootFiles, Guest
 from pfntrack.lab.guests.qemu import CONSOLE_LINES
 from pfntrack.lab.images.boot import cpio
 from pfntrack.lab.images.build import boot_files
-from pfntrack.lab.images.kernels import find
+from pfntrack.lab.images.find import find
 from pfntrack.lab.play.compare import differences
 from pfntrack.lab.play.record import record
 
@@ -114,7 +114,7 @@ _HOLD = """
 import sys, time
 from pfntrack.lab.images.build import boot_files
 from pfntrack.lab.guests.guest import Guest
-from pfntrack.lab.images.kernels import find
+from pfntrack.lab.images.find import find
 with Guest(boot_files(find("debian:6.1"))) as guest:
     print(guest._qemu._process.pid, guest._qemu._dir, flush=True)
     time.sleep(60)

@@ -10,6 +10,7 @@ import pytest
 from pfntrack.errors import GuestError, InputFormatError
 from pfntrack.lab.images import apt, kernels
 from pfntrack.lab.images.apt import KEYRING, Apt, Suite, cache_root, mirror
+from pfntrack.lab.images.find import find
 
 DEPENDS = {
     "linux-image-cloud-amd64": "  Depends: linux-image-6.1.0-56-cloud-amd64\n",
@@ -122,7 +123,7 @@ def test_failing_program_is_quoted() -> None:
 @pytest.mark.parametrize("name", ["debian:2.6", "6.99", "debian:"])
 def test_unknown_kernels(name: str) -> None:
     with pytest.raises(InputFormatError, match=r"debian:6\.12"):
-        kernels.find(name)
+        find(name)
 
 
 def _image(version: str) -> bytes:
@@ -137,7 +138,7 @@ def _image(version: str) -> bytes:
 def test_kernel_by_path(tmp_path: Path) -> None:
     path = tmp_path / "bzImage"
     path.write_bytes(_image("6.14.0-rc3"))
-    kernel = kernels.find(str(path))
+    kernel = find(str(path))
     assert (kernel.series, kernel.image, kernel.modules) == ("6.14", path, ())
 
 
@@ -145,9 +146,9 @@ def test_path_of_something_else(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("no kernel")
     with pytest.raises(InputFormatError, match="not a Linux kernel image"):
-        kernels.find(str(path))
+        find(str(path))
     with pytest.raises(InputFormatError, match="nothere"):
-        kernels.find(str(tmp_path / "nothere"))
+        find(str(tmp_path / "nothere"))
 
 
 def test_older_lists_will_do_without_a_network(

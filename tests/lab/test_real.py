@@ -13,7 +13,8 @@ from pfntrack.errors import GuestError
 from pfntrack.lab.guests.guest import BootFiles, Guest
 from pfntrack.lab.guests.qemu import require_tools
 from pfntrack.lab.images.build import boot_files
-from pfntrack.lab.images.kernels import Kernel, find
+from pfntrack.lab.images.find import find
+from pfntrack.lab.images.kernels import Kernel
 from pfntrack.lab.play.compare import differences
 from pfntrack.lab.play.conform import conform, gather
 from pfntrack.lab.play.quick import QuickRecorder

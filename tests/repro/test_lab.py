@@ -16,7 +16,7 @@ import pytest
 
 from pfntrack.errors import GuestError
 from pfntrack.lab.guests.qemu import require_tools
-from pfntrack.lab.images.kernels import find as find_kernel
+from pfntrack.lab.images.find import find as find_kernel
 from pfntrack.repro import Reproducer, plan, source
 from pfntrack.repro.trial import FAIL, PASS, Trial, compile_program, trials
 from pfntrack.scenario import find

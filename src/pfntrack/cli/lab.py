@@ -17,20 +17,22 @@ from pfntrack.cli.common import (
     write_scenario,
     write_text,
 )
+from pfntrack.cli.kernels import add_kernels, announce, modelled, named_kernels
 from pfntrack.edges.files import make_folder
 from pfntrack.edges.streams import transient
 from pfntrack.errors import GuestError
 from pfntrack.lab.guests.qemu import require_tools
 from pfntrack.lab.images.apt import progress
 from pfntrack.lab.images.build import boot_files
-from pfntrack.lab.images.kernels import RELEASES, Kernel, cached_versions, fetch, find
+from pfntrack.lab.images.find import built_trees
+from pfntrack.lab.images.kernels import RELEASES, Kernel, cached_versions, fetch
 from pfntrack.lab.observe.traces import dump
-from pfntrack.lab.play.conform import LIBRARY, Verdict, conform, gather, outcomes
+from pfntrack.lab.play.conform import LIBRARY, Verdict, conform, fitting, gather, outcomes
 from pfntrack.lab.play.lockstep import replay
 from pfntrack.lab.play.programs import Plan
 from pfntrack.lab.play.record import describe
 from pfntrack.lab.random import fuzz
-from pfntrack.releases import release_for
+from pfntrack.releases import Release
 from pfntrack.report import lab_verdicts
 from pfntrack.report.beside import beside
 from pfntrack.report.json_run import run_json
@@ -49,8 +51,9 @@ conform  play scenarios and compare every step with the model
 fuzz     random programs on model and kernel until they disagree
 
 A kernel is 5.10, 6.1, 6.12 or 7.3 (the newest Debian package of that series,
-checked against Debian's keyring and kept in the cache), or the path of an
-image, which is booted without the driver module.
+checked against Debian's keyring and kept in the cache), a tree that was built
+(--tree DIR), or an image, with --headers or --module for the driver module. What
+its guest lacks is read from its configuration and said before it boots.
 
 Exit code 1 for a disagreement, 4 if a program or package that the lab needs is
 missing, 255 if the guest was lost.
@@ -115,8 +118,7 @@ def _files(parser: argparse.ArgumentParser) -> None:
 
 
 def _common(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
-    what = "kernels, separated by commas" if several else "the kernel"
-    parser.add_argument("--kernel", required=True, metavar="K", help=what)
+    add_kernels(parser, several=several)
     parser.add_argument("--jobs", type=int, default=1, metavar="J", help="guests at a time")
     parser.add_argument(
         "--dry-run", action="store_true", help="only print QEMU's command and the packages"
@@ -132,26 +134,32 @@ def run(args: argparse.Namespace) -> int:
         return SKIPPED
 
 
-def _prepare(name: str, *, vfio: bool = False) -> Kernel:
-    """A kernel that can be booted here.
+def _prepare(
+    args: argparse.Namespace, *, several: bool = False, vfio: bool = False
+) -> list[tuple[Kernel, Release]]:
+    """Kernels that can be booted here, and what they are compared with.
 
-    Raises SkippedError: a program or a package is missing.
+    Raises SkippedError: a program or a package is missing, or a kernel cannot be a guest.
     """
     try:
         require_tools()
-        kernel = find(name)
-        boot_files(kernel, vfio=vfio)
+        found = []
+        for kernel in named_kernels(args, several=several):
+            release = modelled(kernel, args.design)
+            announce(kernel, release)
+            boot_files(kernel, vfio=vfio)
+            found.append((kernel, release))
     except GuestError as error:
         raise SkippedError(str(error)) from error
-    return kernel
+    return found
 
 
-def _dry_run(names: str) -> int:
-    for name in names.split(","):
-        try:
-            print(describe(find(name.strip())))
-        except GuestError as error:
-            raise SkippedError(str(error)) from error
+def _dry_run(args: argparse.Namespace) -> int:
+    try:
+        for kernel in named_kernels(args, several=True):
+            print(describe(kernel))
+    except GuestError as error:
+        raise SkippedError(str(error)) from error
     return OK
 
 
@@ -161,6 +169,8 @@ def _kernels(_args: argparse.Namespace) -> int:
         have = [version for version in cached if version.startswith(f"{release.series}.")]
         state = ", ".join(have) or "not fetched"
         print(f"{release.series:<6}{release.suite.name:<18}{release.note:<30}{state}")
+    for tree in built_trees():
+        print(tree)
     return OK
 
 
@@ -178,15 +188,17 @@ def _fetch(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     if args.dry_run:
-        return _dry_run(args.kernel)
+        return _dry_run(args)
     (plan,) = gather([args.scenario])
     if plan.reasons:
         raise SkippedError("; ".join(plan.reasons))
-    kernel = _prepare(args.kernel)
+    ((kernel, release),) = _prepare(args)
+    (plan,) = fitting(kernel, [plan])
+    if plan.reasons:
+        raise SkippedError("; ".join(plan.reasons))
     (outcome,) = outcomes(kernel, [plan])
     if outcome.trace is None:
         raise GuestError(outcome.error)
-    release = release_for(kernel.series)
     observed = run_of(plan, outcome.trace, release)
     if args.html:
         report = replay(outcome.trace, release)
@@ -203,9 +215,10 @@ def _run(args: argparse.Namespace) -> int:
 
 def _record(args: argparse.Namespace) -> int:
     if args.dry_run:
-        return _dry_run(args.kernel)
+        return _dry_run(args)
     plans = gather(args.files)
-    kernel = _prepare(args.kernel)
+    ((kernel, _),) = _prepare(args)
+    plans = fitting(kernel, plans)
     make_folder(args.out)
     for plan in plans:
         if plan.reasons:
@@ -223,21 +236,19 @@ def _record(args: argparse.Namespace) -> int:
 
 def _conform(args: argparse.Namespace) -> int:
     if args.dry_run:
-        return _dry_run(args.kernel)
+        return _dry_run(args)
     plans = gather(args.files)
-    kernels = [_prepare(name.strip()) for name in args.kernel.split(",")]
     results = {}
-    for kernel in kernels:
-        release = release_for(kernel.series)
+    for kernel, release in _prepare(args, several=True):
         verdicts = []
-        for verdict in conform(kernel, plans, release, jobs=args.jobs):
+        for verdict in conform(kernel, fitting(kernel, plans), release, jobs=args.jobs):
             verdicts.append(verdict)
             _tell(verdict, len(verdicts), len(plans))
             if args.traces and verdict.first and verdict.trace:
-                folder = args.traces / kernel.series
+                folder = args.traces / kernel.file_name
                 make_folder(folder)
                 write_text(folder / f"{verdict.name}.json", dump(verdict.trace))
-        results[kernel.series] = release, verdicts
+        results[kernel.name] = release, verdicts
     if args.junit:
         write_text(args.junit, lab_verdicts.junit(results))
     document = _with_runs(lab_verdicts.as_json(results), results, plans)
@@ -272,11 +283,11 @@ def _tell(verdict: Verdict, done: int, of: int) -> None:
 
 def _fuzz(args: argparse.Namespace) -> int:
     if args.dry_run:
-        return _dry_run(args.kernel)
-    kernel = _prepare(args.kernel)
+        return _dry_run(args)
+    ((kernel, release),) = _prepare(args, vfio=args.vfio)
     make_folder(args.out)
     campaign = fuzz.Campaign(
-        kernel, release_for(kernel.series), args.seed, args.steps, args.jobs, args.corpus, args.vfio
+        kernel, release, args.seed, args.steps, args.jobs, args.corpus, args.vfio
     )
     found = fuzz.run(campaign, progress)
     print(found.summary)

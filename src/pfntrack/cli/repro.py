@@ -11,11 +11,11 @@ from pathlib import Path
 import attrs
 
 from pfntrack.cli.common import add_json, add_model, chosen, write_json, write_text
+from pfntrack.cli.kernels import add_kernels, announce, modelled, named_kernels
 from pfntrack.edges.files import make_folder
 from pfntrack.errors import GuestError, InputFormatError
 from pfntrack.lab.guests.qemu import require_tools
 from pfntrack.lab.images.apt import progress
-from pfntrack.lab.images.kernels import find as find_kernel
 from pfntrack.repro import CannotReproduceError, NothingBreaksError, Reproducer, plan, source
 from pfntrack.repro.checks import LAWS
 from pfntrack.repro.mail import mail
@@ -80,17 +80,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--run", dest="play", action="store_true", help="compile it and run it on --kernel"
     )
-    parser.add_argument(
-        "--kernel",
-        metavar="K",
-        help="kernels for --run, separated by commas: debian:6.12, 7.3, or the path of an image",
-    )
+    add_kernels(parser, several=True, note=" for --run", design=False)
     add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Do it."""
-    if args.play and not args.kernel:
+    if args.play and not (args.kernel or args.tree):
         raise InputFormatError("--run needs --kernel, such as --kernel debian:6.12,debian:7.3")
     programs: list[Program] = []
     for name in args.scenarios:
@@ -106,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
         return SKIPPED
     _write(programs, args)
     try:
-        tried = _run(programs, args.kernel) if args.play else []
+        tried = _run(programs, args) if args.play else []
     except _SkippedError as error:
         print(f"pfntrack: skipped: {error}", file=sys.stderr)
         return SKIPPED
@@ -155,16 +151,22 @@ def _write(programs: list[Program], args: argparse.Namespace) -> None:
         write_text(args.output / f"{each.name}.c", each.text)
 
 
-def _run(programs: list[Program], kernels: str) -> list[Trial]:
+def _run(programs: list[Program], args: argparse.Namespace) -> list[Trial]:
     try:
         require_tools()
         binaries = {p.name: (p.repro, compile_program(p.text, p.name)) for p in programs}
-        chosen = [find_kernel(name.strip()) for name in kernels.split(",")]
+        kernels = [
+            (kernel, modelled(kernel, args.design)) for kernel in named_kernels(args, several=True)
+        ]
+        for kernel, model in kernels:
+            announce(kernel, model)
     except GuestError as error:
         raise _SkippedError(str(error)) from error
     found = []
-    for kernel in chosen:
-        for trial in trials(kernel, binaries):
+    for kernel, model in kernels:
+        # Of a packaged kernel of another series than those modelled nothing is claimed.
+        claimed = model if kernel.label else None
+        for trial in trials(kernel, binaries, claimed):
             progress(f"{trial.kernel}: {trial.name}: {trial.status}")
             found.append(trial)
     return found

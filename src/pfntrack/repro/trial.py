@@ -10,11 +10,12 @@ from pathlib import Path
 
 import attrs
 
+from pfntrack.check.run import run_scenario
 from pfntrack.errors import GuestError
 from pfntrack.lab.guests.execute import Execution, execute
 from pfntrack.lab.images.build import boot_files
 from pfntrack.lab.images.kernels import Kernel
-from pfntrack.releases import RELEASES, release_for
+from pfntrack.releases import RELEASES, Release, release_for
 from pfntrack.repro.plan import Reproducer
 
 CC = ("gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-static")
@@ -70,8 +71,14 @@ def compile_program(text: str, name: str) -> bytes:
         return out.read_bytes()
 
 
-def trials(kernel: Kernel, programs: Mapping[str, tuple[Reproducer, bytes]]) -> Iterator[Trial]:
+def trials(
+    kernel: Kernel,
+    programs: Mapping[str, tuple[Reproducer, bytes]],
+    model: Release | None = None,
+) -> Iterator[Trial]:
     """Run programs on one kernel, in one guest that is restored before each.
+
+    ``model`` says what to expect of it, if that is not what its series says.
 
     Those that use VFIO have a guest of their own, with an IOMMU.
 
@@ -81,13 +88,16 @@ def trials(kernel: Kernel, programs: Mapping[str, tuple[Reproducer, bytes]]) -> 
         chosen = {n: binary for n, (repro, binary) in programs.items() if repro.needs_vfio is vfio}
         if chosen:
             for done in execute(boot_files(kernel, vfio=vfio), chosen):
-                yield judge(done, programs[done.name][0], kernel.series)
+                yield judge(done, programs[done.name][0], kernel.name, model)
 
 
-def judge(done: Execution, repro: Reproducer, kernel: str) -> Trial:
+def judge(done: Execution, repro: Reproducer, kernel: str, model: Release | None = None) -> Trial:
     """The verdict on what a program printed."""
     predicted = None
-    if kernel in RELEASES:
+    if model is not None:
+        run = run_scenario(repro.scenario, model)
+        predicted = tuple(n for n, check in enumerate(repro.checks, 1) if not check.holds(run))
+    elif kernel in RELEASES:
         failing = repro.failing(release_for(kernel).name)
         predicted = tuple(n for n, check in enumerate(repro.checks, 1) if check in failing)
     status, failed, why = verdict(done, len(repro.checks))

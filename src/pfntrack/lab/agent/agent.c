@@ -466,31 +466,55 @@ static void raw_line(int fd)
 	tcsetattr(fd, TCSANOW, &t);
 }
 
+/* Nobody listens yet: say on the console why, and end the machine. */
+static void give_up(const char *what)
+{
+	dprintf(2, "pfntrack agent: gives up: %s: %s\n", what, strerror(errno));
+	sleep(1);
+	reboot(RB_AUTOBOOT);
+	_exit(1);
+}
+
+static void must_mount(const char *type, const char *path, const char *why)
+{
+	mkdir(path, 0755);
+	if (mount(type, path, type, 0, NULL) && errno != EBUSY)
+		give_up(why);
+}
+
+static void may_mount(const char *type, const char *path, const char *why)
+{
+	if (mount(type, path, type, 0, NULL) && errno != EBUSY)
+		dprintf(2, "pfntrack agent: %s: %s\n", why, strerror(errno));
+}
+
 int main(void)
 {
 	static char line[4096];
 
-	mkdir("/proc", 0755);
-	mkdir("/sys", 0755);
-	mkdir("/dev", 0755);
-	mount("proc", "/proc", "proc", 0, NULL);
-	mount("sysfs", "/sys", "sysfs", 0, NULL);
-	mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
-	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
-	mount("tracefs", "/sys/kernel/tracing", "tracefs", 0, NULL);
+	must_mount("proc", "/proc", "no proc (CONFIG_PROC_FS)");
+	must_mount("sysfs", "/sys", "no sysfs (CONFIG_SYSFS)");
+	must_mount("devtmpfs", "/dev", "no devtmpfs (CONFIG_DEVTMPFS)");
+	may_mount("debugfs", "/sys/kernel/debug",
+		  "no debugfs (CONFIG_DEBUG_FS), so no list of reservations");
+	may_mount("tracefs", "/sys/kernel/tracing",
+		  "no tracefs (CONFIG_KPROBE_EVENTS), so no calls");
 	prctl(PR_SET_NAME, "agent");
 	for (int i = 0; i < MAX_PROCS; i++) {
 		int pair[2];
 
 		if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair))
-			return 1;
+			give_up("no local sockets (CONFIG_NET, CONFIG_UNIX)");
 		procs[i].ours = pair[0];
 		procs[i].theirs = pair[1];
 	}
 	observe_start();
 	line_fd = open("/dev/ttyS1", O_RDWR | O_NOCTTY);
 	if (line_fd < 0)
-		return 1;
+		give_up("no second serial line /dev/ttyS1 (CONFIG_SERIAL_8250, "
+			"CONFIG_SERIAL_8250_RUNTIME_UARTS)");
+	if (!isatty(line_fd))
+		give_up("/dev/ttyS1 has no UART behind it (CONFIG_SERIAL_8250_PNP)");
 	raw_line(line_fd);
 	out_raw("{\"ready\":1}\n");
 	out_flush();

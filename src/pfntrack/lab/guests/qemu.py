@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -21,6 +22,9 @@ from pfntrack.lab.guests.machine import QEMU
 CONSOLE_LINES = 40
 _SNAPSHOT_SIZE = "1G"
 _FOLDER = "pfntrack-lab-"
+
+_GIVES_UP = re.compile(r"pfntrack agent: gives up: (.*)")
+"""What the agent says on the console where it has no other line."""
 
 _TOOLS = {QEMU: "qemu-system-x86", "qemu-img": "qemu-utils", "setpriv": "util-linux"}
 
@@ -233,6 +237,8 @@ class Qemu:
         state = self._process.poll() if self._process else 0
         end = "" if state is None else f" (QEMU ended with status {state}: {self._said()})"
         tail = self.console_tail() or "(nothing)"
+        if reason := _GIVES_UP.search(tail):
+            return GuestError(f"the guest's agent gives up: {reason[1].strip()}")
         return GuestError(f"{what}{end}; the console's last lines:\n{tail}")
 
     def _execute(self, command: str, **arguments: Any) -> Any:

@@ -6,12 +6,14 @@ import hashlib
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pfntrack.errors import GuestError
 from pfntrack.lab.guests.guest import BootFiles, GuestModule
 from pfntrack.lab.images.apt import Apt, cache_root, locked, progress, unpack
 from pfntrack.lab.images.boot import build_agent, initramfs, load_order, module_bytes, module_name
+from pfntrack.lab.images.config import DRIVER, Lack
 from pfntrack.lab.images.kernels import TOOLCHAIN_SUITE, Kernel, headers_of
 
 _HERE = Path(__file__).parents[1]
@@ -118,23 +120,66 @@ def _wrap_build_programs(kernel: Kernel, loader: str) -> None:
 
 
 def module(kernel: Kernel) -> Path:
-    """The driver module for a kernel of the archive, from the cache if it is there.
+    """The driver module for a kernel, from the cache if it is there.
 
     Raises GuestError: the headers or a tool is missing, or it does not compile.
     """
-    if kernel.folder is None:
-        raise GuestError("the driver module can only be built for kernels of the archive")
-    result = kernel.folder / f"{MODULE}-{_digest(MODULE_SOURCES)}.ko"
+    if kernel.driver is not None:
+        return kernel.driver
+    if kernel.folder is None or not kernel.has_driver:
+        raise GuestError(
+            f"{kernel.name}: there is nothing to build the driver module from: "
+            "expected a tree, --headers or --module"
+        )
+    result = kernel.folder / f"{MODULE}-{_digest(MODULE_SOURCES)}{_built(kernel)}.ko"
     with locked("module"):
         if not result.exists():
-            _build_module(kernel, kernel.folder, result)
+            if kernel.build is not None:
+                _build_for_tree(kernel, kernel.build, kernel.folder, result)
+            else:
+                _build_module(kernel, kernel.folder, result)
     return result
 
 
-def _build_module(kernel: Kernel, folder: Path, result: Path) -> None:
+def _built(kernel: Kernel) -> str:
+    """What tells two builds of one tree apart."""
+    if kernel.build is None:
+        return ""
+    config = kernel.build / ".config"
+    hasher = hashlib.sha256(config.read_bytes() if config.is_file() else b"")
+    for path in (kernel.image, kernel.build / "Module.symvers"):
+        if path.is_file():
+            seen = path.stat()
+            hasher.update(f"{seen.st_size} {seen.st_mtime_ns}\0".encode())
+    return f"-{hasher.hexdigest()[:8]}"
+
+
+def _build_for_tree(kernel: Kernel, build: Path, folder: Path, result: Path) -> None:
+    """The module, compiled as the tree was; the tree itself stays as it is."""
+    _need_tools()
+    work = folder / "module"
+    shutil.rmtree(work, ignore_errors=True)
+    shutil.copytree(MODULE_SOURCES, work)
+    arguments = ["CONFIG_DEBUG_INFO_BTF_MODULES="]
+    compiler = kernel.config.compiler if kernel.config else ""
+    if compiler and shutil.which(compiler):
+        arguments.append(f"CC={compiler}")
+    elif compiler:
+        progress(f"note: {kernel.name} was built with {compiler}, which is not here: gcc is tried")
+    if not (build / "Module.symvers").is_file():
+        # Symbols are then resolved when the module is loaded, or not.
+        arguments.append("KBUILD_MODPOST_WARN=1")
+    _make(kernel, build, work, arguments, result, dict(os.environ))
+
+
+def _need_tools() -> None:
     for tool, package in _TOOLS.items():
         if shutil.which(tool) is None:
             raise GuestError(f"{tool} not found: install the Debian package {package}")
+
+
+def _build_module(kernel: Kernel, folder: Path, result: Path) -> None:
+    _need_tools()
     build = headers_of(kernel)
     work = folder / "module"
     shutil.rmtree(work, ignore_errors=True)
@@ -150,8 +195,19 @@ def _build_module(kernel: Kernel, folder: Path, result: Path) -> None:
             raise GuestError("gcc-12 not found: install the Debian package gcc-12")
         if kernel.series == "5.10":
             arguments.append("CC=gcc-12")
+    _make(kernel, build, work, arguments, result, environment)
+
+
+def _make(
+    kernel: Kernel,
+    build: Path,
+    work: Path,
+    arguments: Sequence[str],
+    result: Path,
+    environment: Mapping[str, str],
+) -> None:
     command = ["make", "-s", "-C", str(build), f"M={work}", *arguments, "modules"]
-    progress(f"{kernel.image.name}: building {MODULE}.ko")
+    progress(f"{kernel.label or kernel.image.name}: building {MODULE}.ko")
     done = subprocess.run(  # noqa: S603
         command, capture_output=True, text=True, check=False, env=environment
     )
@@ -162,6 +218,11 @@ def _build_module(kernel: Kernel, folder: Path, result: Path) -> None:
     _write(result, built.read_bytes())
 
 
+def _no_module(lack: Lack) -> bool:
+    """Is it that modules cannot be loaded, or ours not without what is missing?"""
+    return lack.need.what == DRIVER
+
+
 def boot_files(kernel: Kernel, *, vfio: bool = False, with_module: bool = True) -> BootFiles:
     """Everything needed to boot a kernel.
 
@@ -169,7 +230,7 @@ def boot_files(kernel: Kernel, *, vfio: bool = False, with_module: bool = True) 
     """
     available = {module_name(path): module_bytes(path) for path in kernel.modules}
     wanted = [*_BASE_MODULES, *(_VFIO_MODULES if vfio else ())]
-    if with_module and kernel.folder is not None:
+    if with_module and kernel.has_driver and not any(_no_module(each) for each in kernel.lacks):
         available[MODULE] = module(kernel).read_bytes()
         wanted.append(MODULE)
     order = load_order(wanted, available)

@@ -14,6 +14,7 @@ import attrs
 
 from pfntrack.errors import GuestError, InputFormatError
 from pfntrack.lab.images.apt import Apt, Suite, cache_root, locked, progress, unpack
+from pfntrack.lab.images.config import Config, Lack
 
 _WANTED = ("*/vmlinuz*", "*/drivers/virtio/*", "*/drivers/vfio/*", "*irqbypass*", "*iommufd*")
 _FLAVOUR = "cloud-amd64"
@@ -53,13 +54,51 @@ class Packages:
 
 @attrs.frozen(slots=True)
 class Kernel:
-    """A kernel on this machine."""
+    """A kernel on this machine.
+
+    Of one that somebody built, ``label`` is how it was named, ``version`` what its Makefile
+    states, ``release`` what it calls itself, ``build`` where modules are built from,
+    ``driver`` a module that is there already, and ``config`` its configuration, if known.
+    """
 
     series: str
     image: Path
     modules: tuple[Path, ...] = ()
     folder: Path | None = None
     packages: Packages | None = None
+    label: str = ""
+    version: str = ""
+    release: str = ""
+    build: Path | None = None
+    driver: Path | None = None
+    config: Config | None = None
+
+    @property
+    def name(self) -> str:
+        """How reports call it."""
+        return self.label or self.series
+
+    @property
+    def file_name(self) -> str:
+        """The same where files are named after it."""
+        return re.sub(r"[^A-Za-z0-9._+-]+", "-", self.name).strip("-.")
+
+    @property
+    def asked(self) -> str:
+        """The version that a release of the model has to stand for."""
+        return self.version or self.series
+
+    @property
+    def lacks(self) -> tuple[Lack, ...]:
+        """What a guest with it lacks, as far as its configuration is known."""
+        if self.config is None:
+            return ()
+        return self.config.lacks(modules=bool(self.modules))
+
+    @property
+    def has_driver(self) -> bool:
+        """Can the driver module be had?"""
+        return self.packages is not None or self.build is not None or self.driver is not None
 
 
 def release_of(name: str) -> Release:
@@ -176,16 +215,3 @@ def image_version(path: Path) -> str:
         raise InputFormatError(f"{path}: not a Linux kernel image (bzImage)")
     at = int.from_bytes(head[_VERSION_OFFSET : _VERSION_OFFSET + 2], "little") + 0x200
     return head[at : head.find(b"\0", at)].decode("ascii", "replace").split(" ", 1)[0]
-
-
-def find(name: str) -> Kernel:
-    """A kernel by name or path.
-
-    Raises GuestError: it cannot be fetched.
-    Raises InputFormatError: neither a known name nor a kernel image.
-    """
-    if "/" in name or Path(name).is_file():
-        path = Path(name)
-        version = image_version(path)
-        return Kernel(".".join(re.split(r"[.-]", version)[:2]), path)
-    return fetch(name)

@@ -11,11 +11,14 @@ import attrs
 
 from pfntrack.designs import DESIGNS
 from pfntrack.errors import InputFormatError, PfntrackError
+from pfntrack.lab.images.config import DEV_MEM, DRIVER, VFIO
 from pfntrack.lab.images.kernels import Kernel
 from pfntrack.lab.observe.traces import read_programs
 from pfntrack.lab.play.lockstep import replay
+from pfntrack.lab.play.ops import needs_module
 from pfntrack.lab.play.programs import Plan, model_op, plan
 from pfntrack.lab.play.record import Outcome, record
+from pfntrack.lab.play.recorder import needs_vfio
 from pfntrack.releases import RELEASES, Release, release_with
 from pfntrack.scenario import Scenario, Step, find, library, load
 from pfntrack.scenario.loader import SUFFIX
@@ -78,6 +81,32 @@ def _from_program(program: Mapping[str, Any], where: str) -> Plan:
     steps = tuple(model_op(op, f"{where}: {name}") for op in program["steps"])
     scenario = Scenario(name, str(program.get("about", "")), tuple(program.get("tags", ())))
     return Plan(attrs.evolve(scenario, steps=tuple(Step(op) for op in steps)), steps)
+
+
+def fitting(kernel: Kernel, plans: Sequence[Plan]) -> list[Plan]:
+    """The plans; those that need what the kernel lacks say so in their reasons."""
+    lost = {lack.need.what: str(lack) for lack in kernel.lacks}
+    lost = {what: why for what, why in lost.items() if what in (VFIO, DEV_MEM, DRIVER)}
+    if not kernel.has_driver:
+        lost.setdefault(DRIVER, "there is no driver module for this kernel")
+    return [
+        # What no guest can play need not be said in its words.
+        each
+        if each.reasons
+        else attrs.evolve(each, reasons=tuple(lost[what] for what in _uses(each) if what in lost))
+        for each in plans
+    ]
+
+
+def _uses(each: Plan) -> Iterator[str]:
+    """What a program needs of the kernel beyond the essential."""
+    steps = each.program["steps"]
+    if needs_vfio(each.program):
+        yield VFIO
+    if any(op["op"] == "open" and op.get("target") == "devmem" for op in steps):
+        yield DEV_MEM
+    if any(needs_module(op) for op in steps):
+        yield DRIVER
 
 
 def outcomes(kernel: Kernel, plans: Sequence[Plan], *, jobs: int = 1) -> Iterator[Outcome]:

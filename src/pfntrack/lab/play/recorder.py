@@ -240,7 +240,8 @@ class Recorder:
         step["procs"] = self._processes(seen)
         lines = [line for line in seen.log if not _NOISE.match(line)]
         step["events"] = parse_log(lines, self._regions)
-        step["calls"] = parse_trace(seen.trace, self._regions)
+        if self._guest.sees_calls:
+            step["calls"] = parse_trace(seen.trace, self._regions)
         step["dmesg"] = lines
         return step
 

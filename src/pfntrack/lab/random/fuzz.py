@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -94,14 +95,22 @@ class Result:
     why: str = ""
 
 
+def _place(campaign: Campaign) -> str:
+    """The folder for a campaign's programs: a kernel that was built, and a design, have theirs."""
+    kernel = campaign.kernel
+    place = kernel.series
+    if kernel.label and kernel.folder is not None:
+        place = f"{kernel.folder.name}-{campaign.release.design.name}"
+    return f"{place}-vfio" if campaign.vfio else place
+
+
 class Search:
     """One campaign, shared by its workers."""
 
     def __init__(self, campaign: Campaign, tell: Callable[[str], None]) -> None:
         self.campaign = campaign
         self._tell = tell
-        series = campaign.kernel.series
-        place = f"{series}-vfio" if campaign.vfio else series
+        place = _place(campaign)
         self._corpus = Corpus(campaign.corpus or data_root() / "corpus" / place)
         self._lock = threading.Lock()
         self._kept = self._corpus.load()
@@ -166,7 +175,7 @@ class Search:
         resumed = f" ({self._begun.steps} of them earlier)" if self._begun.steps else ""
         cpu = f" ({new / self._cpu_seconds:.0f} of guest CPU)" if self._cpu_seconds else ""
         return (
-            f"{self.campaign.kernel.series}, seed {self.campaign.seed}: {self._done.steps} steps"
+            f"{self.campaign.kernel.name}, seed {self.campaign.seed}: {self._done.steps} steps"
             f"{resumed} in {self._done.programs - self._begun.programs} programs, "
             f"{new / seconds:.0f} steps per second{cpu}, "
             f"{len(self._covered)} branches of the model, {len(self._kept)} programs kept"
@@ -266,8 +275,10 @@ def result(search: Search, player: Player, found: Disagreement | None) -> Result
         return Result(search.summary)
     campaign = search.campaign
     small = found if found.once else reduce(player, campaign.release, found)
-    name = f"found-{campaign.kernel.series.replace('.', '-')}-seed{campaign.seed}"
-    about = f"Kernel {campaign.kernel.series} and the model differ at the last step."
+    kernel = campaign.kernel
+    word = re.sub(r"[^A-Za-z0-9]+", "-", kernel.series if not kernel.label else kernel.file_name)
+    name = f"found-{word.strip('-')}-seed{campaign.seed}"
+    about = f"Kernel {kernel.name} and the model differ at the last step."
     text = format_scenario(as_scenario(name, small.steps, about))
     return Result(search.summary, name, text, small.why)
 
