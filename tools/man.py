@@ -11,11 +11,12 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import shtab
 from argparse_manpage.manpage import Manpage
 
 from pfntrack import __version__
 from pfntrack.cli import build_parser
+from pfntrack.cli.shells.scripts import script
+from pfntrack.cli.shells.table import table
 from tools.parsers import exit_codes, wide
 
 ROOT = Path(__file__).parents[1]
@@ -111,17 +112,14 @@ def _part(lines: list[str]) -> Iterator[str]:
         yield from lines
 
 
-def completion(shell: str) -> str:
-    """The completion script for one shell."""
-    return shtab.complete(build_parser(), shell=shell)
-
-
 def files() -> Mapping[Path, str]:
     """All generated files and their text."""
+    known = table(build_parser())
     return {
         ROOT / "man" / "pfntrack.1": man_page(),
-        ROOT / "completions" / "pfntrack.bash": completion("bash"),
-        ROOT / "completions" / "_pfntrack": completion("zsh"),
+        ROOT / "completions" / "pfntrack.bash": script("bash", known),
+        ROOT / "completions" / "_pfntrack": script("zsh", known),
+        ROOT / "completions" / "pfntrack.fish": script("fish", known),
     }
 
 

@@ -14,7 +14,6 @@ from pfntrack.cli import build_parser
 from pfntrack.cli.main import COMMANDS
 
 PAGE = ROOT / "man" / "pfntrack.1"
-BASH = ROOT / "completions" / "pfntrack.bash"
 
 
 def test_generated_files_are_fresh() -> None:
@@ -47,36 +46,3 @@ def test_man_accepts_the_page(width: int) -> None:
     assert done.stderr == ""
     assert "EXIT STATUS" in done.stdout
     assert "SEE ALSO" in done.stdout
-
-
-@pytest.mark.parametrize(
-    ("typed", "offered"),
-    [
-        (["pfntrack", "tri"], {"triage"}),
-        (["pfntrack", "lab", "fu"], {"fuzz"}),
-        (["pfntrack", "check", "--preset", ""], {"quick", "default", "deep"}),
-    ],
-)
-def test_bash_completes(typed: list[str], offered: set[str]) -> None:
-    """The script completes commands, actions and choices in a real shell."""
-    words = " ".join(f"'{word}'" for word in typed)
-    script = f"""
-        source {BASH}
-        COMP_WORDS=({words})
-        COMP_CWORD={len(typed) - 1}
-        COMP_LINE="{" ".join(typed)}"
-        COMP_POINT=${{#COMP_LINE}}
-        _shtab_pfntrack
-        printf '%s\\n' "${{COMPREPLY[@]}}"
-    """
-    done = subprocess.run(
-        ["bash", "--norc", "-c", script], capture_output=True, text=True, check=True
-    )
-    assert offered == set(done.stdout.split())
-
-
-def test_zsh_accepts_the_script() -> None:
-    """The script has no syntax error."""
-    if shutil.which("zsh") is None:
-        pytest.skip("zsh is not installed")
-    subprocess.run(["zsh", "-n", str(ROOT / "completions" / "_pfntrack")], check=True)

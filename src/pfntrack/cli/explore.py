@@ -11,6 +11,7 @@ from pfntrack.check.run import run_scenario
 from pfntrack.check.search.explore import Limits
 from pfntrack.cli.common import output_file, releases, write_json, write_scenario
 from pfntrack.cli.search import add_search, positive, search_setting
+from pfntrack.edges.near import unknown
 from pfntrack.edges.streams import transient
 from pfntrack.errors import InputFormatError
 from pfntrack.report.difference import difference_json, text
@@ -71,6 +72,6 @@ def _fields(names: str | None) -> list[str]:
     if names is None:
         return list(FIELDS)
     wanted = [name.strip() for name in names.split(",")]
-    if unknown := [name for name in wanted if name not in FIELDS]:
-        raise InputFormatError(f"field {unknown[0]!r} is not known; there are {', '.join(FIELDS)}")
+    if strange := [name for name in wanted if name not in FIELDS]:
+        raise InputFormatError(unknown("field", strange[0], FIELDS))
     return wanted

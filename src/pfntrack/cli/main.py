@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from typing import Protocol, cast
 
 from pfntrack import __version__
+from pfntrack.cli.examples import epilog
+from pfntrack.cli.parser import Formatter, Parser
 from pfntrack.edges import streams
 from pfntrack.edges.text import one_line
 from pfntrack.errors import GuestError, PfntrackError
@@ -79,11 +81,11 @@ def build_parser(only: str | None = "") -> argparse.ArgumentParser:
     If `only` is a command, the parser knows the options of no other; with None it knows none.
     Other modules need not be loaded then.
     """
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="pfntrack",
         description=DESCRIPTION,
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Formatter,
     )
     parser.add_argument("--version", action="version", version=f"pfntrack {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -96,7 +98,8 @@ def build_parser(only: str | None = "") -> argparse.ArgumentParser:
             name,
             help=about,
             description=command.DESCRIPTION,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            epilog=epilog(name),
+            formatter_class=Formatter,
         )
         command.add_arguments(sub)
         sub.set_defaults(run=command.run)

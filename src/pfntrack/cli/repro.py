@@ -13,6 +13,7 @@ import attrs
 from pfntrack.cli.common import add_json, add_model, chosen, write_json, write_text
 from pfntrack.cli.kernels import add_kernels, announce, modelled, named_kernels
 from pfntrack.edges.files import make_folder
+from pfntrack.edges.near import unknown
 from pfntrack.errors import GuestError, InputFormatError
 from pfntrack.lab.guests.qemu import require_tools
 from pfntrack.lab.images.apt import progress
@@ -130,9 +131,8 @@ def _wanted(names: str | None) -> frozenset[str] | None:
     if names is None:
         return None
     wanted = frozenset(name.strip() for name in names.split(","))
-    if unknown := sorted(wanted - LAWS.keys()):
-        known = ", ".join(LAWS)
-        raise InputFormatError(f"property {unknown[0]!r} is not known; there are {known}")
+    if strange := sorted(wanted - LAWS.keys()):
+        raise InputFormatError(unknown("property", strange[0], LAWS))
     return wanted
 
 

@@ -7,6 +7,7 @@ import argparse
 from pfntrack.check.judged.properties import PROPERTIES
 from pfntrack.check.search.bounds import GROUPS, PRESETS, parse_bounds, parse_groups
 from pfntrack.check.search.setting import Setting
+from pfntrack.edges.near import unknown
 from pfntrack.errors import InputFormatError
 from pfntrack.releases import Release
 
@@ -60,7 +61,6 @@ def properties_of(names: str | None) -> frozenset[str]:
     if names is None:
         return frozenset(PROPERTIES)
     wanted = frozenset(name.strip() for name in names.split(","))
-    if unknown := sorted(wanted - PROPERTIES.keys()):
-        known = ", ".join(PROPERTIES)
-        raise InputFormatError(f"property {unknown[0]!r} is not known; there are {known}")
+    if strange := sorted(wanted - PROPERTIES.keys()):
+        raise InputFormatError(unknown("property", strange[0], PROPERTIES))
     return wanted

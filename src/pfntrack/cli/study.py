@@ -15,6 +15,7 @@ from pfntrack.cli.common import say, write_json, write_scenario
 from pfntrack.cli.search import positive, properties_of
 from pfntrack.designs import DESIGNS
 from pfntrack.edges import files
+from pfntrack.edges.near import unknown
 from pfntrack.edges.streams import transient
 from pfntrack.errors import InputFormatError
 from pfntrack.report import study as report
@@ -101,10 +102,8 @@ def _designs(names: str | None) -> list[str]:
     if names is None:
         return list(DESIGNS)
     wanted = [name.strip() for name in names.split(",")]
-    if unknown := [name for name in wanted if name not in DESIGNS]:
-        raise InputFormatError(
-            f"design {unknown[0]!r} is not known; there are {', '.join(DESIGNS)}"
-        )
+    if strange := [name for name in wanted if name not in DESIGNS]:
+        raise InputFormatError(unknown("design", strange[0], DESIGNS))
     return wanted
 
 

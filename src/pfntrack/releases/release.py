@@ -13,6 +13,7 @@ from pfntrack.designs.vm_pat.vm_pat_2015 import VmPat2015
 from pfntrack.designs.vm_pat.vm_pat_2023 import VmPat2023, VmPat2024
 from pfntrack.designs.vm_pat.vm_pat_fork_window import VmPatForkWindow
 from pfntrack.drivers.vfio import VfioStyle
+from pfntrack.edges.near import unknown
 from pfntrack.errors import InputFormatError
 from pfntrack.mm.calls.madvise import ADVICES_5_10, ADVICES_6_1, ADVICES_7_3, POPULATING
 from pfntrack.mm.step import MmQuirks, RemapOrder
@@ -297,8 +298,7 @@ def release_with(design: str) -> Release:
         if release.design.name == design:
             return release
     if design not in DESIGNS:
-        known = ", ".join(DESIGNS)
-        raise InputFormatError(f"design {design!r} is not known; there are {known}")
+        raise InputFormatError(unknown("design", design, DESIGNS))
     chosen = DESIGNS[design]
     base = RELEASES[chosen.base]
     kernels = f"{base.kernels} with the design {design}"
