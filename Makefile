@@ -13,6 +13,8 @@ JOBS ?= auto
 # What booting kernels needs of Debian; docs/lab.md says what for.
 LAB_PACKAGES := qemu-system-x86 qemu-utils util-linux gcc gcc-12 libc6-dev make binutils bc \
   debian-archive-keyring
+# And for kernels that are built here (lab build).
+KERNEL_PACKAGES := flex bison libelf-dev libssl-dev perl xz-utils patch coccinelle
 
 .PHONY: help venv dev demo docs man test test-deep test-browser test-lab test-lab-all install-lab test-package lint format bench collector clean
 
@@ -81,7 +83,7 @@ test-lab-all: $(DEVELOPS)
 
 install-lab:
 	apt-get update -qq
-	DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(LAB_PACKAGES)
+	DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(LAB_PACKAGES) $(KERNEL_PACKAGES)
 
 test-package: $(DEVELOPS)
 	$(PIP) build pipx --editable '.[docs]'

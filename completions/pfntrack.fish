@@ -7,7 +7,7 @@ function __pfntrack_actions
         case 'scenarios'
             printf '%s\n' 'list	names and what they are about' 'show	the text of one scenario' 'test	judge expectations under all releases' 'format	canonical form of .pfn files'
         case 'lab'
-            printf '%s\n' 'kernels	list kernels' 'fetch	download kernels and build their guests' 'run	play one scenario and show what was observed' 'record	play scenarios and write traces' 'conform	compare every step with the model' 'fuzz	random programs on model and kernel'
+            printf '%s\n' 'kernels	list kernels' 'fetch	download kernels and build their guests' 'build	build a small kernel from sources and changes' 'run	play one scenario and show what was observed' 'record	play scenarios and write traces' 'conform	compare every step with the model' 'fuzz	random programs on model and kernel'
     end
 end
 function __pfntrack_options
@@ -44,6 +44,8 @@ function __pfntrack_options
             printf '%s\n' '-h	show this help message and exit' '--help	show this help message and exit'
         case 'lab fetch'
             printf '%s\n' '-h	show this help message and exit' '--help	show this help message and exit'
+        case 'lab build'
+            printf '%s\n' '-h	show this help message and exit' '--help	show this help message and exit' '--patch	a change' '--debug	with lockdep, KASAN, checks of mm and of sleeping in atom...' '--show	print the changes as one patch, and build nothing' '--jobs	compilers at a time'
         case 'lab run'
             printf '%s\n' '-h	show this help message and exit' '--help	show this help message and exit' '--kernel	the kernel' '--tree	a kernel tree that was built, or the folder it was built...' '--headers	the headers of the image that --kernel names, to build th...' '--module	the driver module, built for that kernel' '--design	compare with the kernel\'s release as it would be with thi...' '--jobs	guests at a time' '--dry-run	only print QEMU\'s command and the packages' '--json	JSON instead of text' '--html	also write one self-contained HTML page'
         case 'lab record'
@@ -94,6 +96,8 @@ function __pfntrack_arguments
             printf '%s\n' 'nothing' '...'
         case 'lab fetch'
             printf '%s\n' 'kernel' '...'
+        case 'lab build'
+            printf '%s\n' 'nothing'
         case 'lab run'
             printf '%s\n' 'scenario'
         case 'lab record'
@@ -218,6 +222,10 @@ function __pfntrack_values
             printf '%s\n' 'directory'
         case 'conform --kernel'
             printf '%s\n' 'kernel,'
+        case 'lab build --patch'
+            printf '%s\n' 'nothing'
+        case 'lab build --jobs'
+            printf '%s\n' 'nothing'
         case 'lab run --kernel'
             printf '%s\n' 'kernel,'
         case 'lab run --tree'

@@ -73,9 +73,14 @@ def named_kernels(args: argparse.Namespace, *, several: bool = False) -> list[Ke
 def modelled(kernel: Kernel, design: str | None = None) -> Release:
     """The release that stands for a kernel; with ``design``, that release with it put in.
 
+    Without, it is the one that the kernel's changes bring, if they say so.
+
     Raises InputFormatError: the kernel is older than all that is modelled, or no such design.
     """
     release = release_for(kernel.asked)
+    if kernel.config is not None and not kernel.config.has("MEM_SOFT_DIRTY"):
+        release = attrs.evolve(release, mm=attrs.evolve(release.mm, soft_dirty=False))
+    design = design or kernel.design or None
     if design is None:
         return release
     known = release_with(design)

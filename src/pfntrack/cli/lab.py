@@ -17,11 +17,12 @@ from pfntrack.cli.common import (
     write_scenario,
     write_text,
 )
+from pfntrack.cli.kernelbuild import add_build, run_build
 from pfntrack.cli.kernels import add_kernels, announce, modelled, named_kernels
 from pfntrack.edges.files import make_folder
 from pfntrack.edges.streams import transient
 from pfntrack.errors import GuestError
-from pfntrack.lab.guests.qemu import require_tools
+from pfntrack.lab.guests.qemu import MissingToolError, require_tools
 from pfntrack.lab.images.apt import progress
 from pfntrack.lab.images.build import boot_files
 from pfntrack.lab.images.find import built_trees
@@ -45,6 +46,7 @@ MAX_SHOWN = 20
 DESCRIPTION = """\
 kernels  the kernels that the lab knows, and what is in the cache
 fetch    download kernels and build what their guests need
+build    build a small kernel from sources and changes
 run      play one scenario on a kernel and show what was observed, step by step
 record   play scenarios and write traces (format 1)
 conform  play scenarios and compare every step with the model
@@ -71,6 +73,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     sub = actions.add_parser("fetch", help="download kernels and build their guests")
     sub.add_argument("kernels", nargs="*", metavar="K", help="5.10, 6.1, ...; all without one")
     sub.set_defaults(lab=_fetch)
+
+    sub = actions.add_parser("build", help="build a small kernel from sources and changes")
+    add_build(sub)
+    sub.set_defaults(lab=run_build)
 
     sub = actions.add_parser("run", help="play one scenario and show what was observed")
     sub.add_argument("scenario", metavar="SCENARIO", help="a .pfn file or a name of the library")
@@ -129,7 +135,7 @@ def run(args: argparse.Namespace) -> int:
     """Do it."""
     try:
         return int(args.lab(args))
-    except SkippedError as error:
+    except (SkippedError, MissingToolError) as error:
         print(f"pfntrack: skipped: {error}", file=sys.stderr)
         return SKIPPED
 

@@ -60,6 +60,8 @@ class MmQuirks:
     # Memory that was written to merges into a neighbour that was not (from 6.16).
     merges_into_untouched: bool = False
     has_mseal: bool = False
+    # New mappings carry VM_SOFTDIRTY (CONFIG_MEM_SOFT_DIRTY).
+    soft_dirty: bool = True
     # A fault that runs out of memory outside a memory cgroup says so.
     says_fault_oom: bool = True
     # MADV_REMOVE wants a mapping that is writable, not one that may become so.

@@ -9,7 +9,7 @@ import attrs
 from pfntrack.mm import pagetable
 from pfntrack.mm.ops import Result
 from pfntrack.mm.pagetable import PteRun
-from pfntrack.mm.vma import Vma, permissions, smaps_flags
+from pfntrack.mm.vma import VM_SOFTDIRTY, Vma, permissions, smaps_flags
 from pfntrack.pat import events as ev
 from pfntrack.pat.cachemode import CacheMode
 from pfntrack.pat.physical import Machine
@@ -89,7 +89,8 @@ class Observer:
                 "pages": context.pages,
                 "refs": context.refs,
             }
-        shown["vmflags"] = smaps_flags(vma.flags)
+        flags = vma.flags if self.release.mm.soft_dirty else vma.flags & ~VM_SOFTDIRTY
+        shown["vmflags"] = smaps_flags(flags)
         shown["ptes"] = self._ptes(pagetable.within(table, vma.start, vma.end))
         return shown
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import attrs
 
 from pfntrack.edges.files import is_file, is_folder
 from pfntrack.lab.images.apt import cache_root
@@ -11,8 +15,8 @@ from pfntrack.lab.images.kernels import Kernel, fetch
 from pfntrack.lab.images.trees import find_image, find_tree, image_of
 from pfntrack.releases import release_for
 
-BUILT = "linux"
-"""Where the tree is in a folder that ``lab build`` made."""
+BUILT, STATE = "linux", "built.json"
+"""In a folder that ``lab build`` made: the tree, and what is known of it."""
 
 
 def trees_root() -> Path:
@@ -28,12 +32,22 @@ def find(name: str, *, headers: Path | None = None, module: Path | None = None) 
     """
     built = trees_root() / name / BUILT
     if "/" not in name and is_folder(built):
-        return find_tree(built, module=module, label=name)
+        kernel = find_tree(built, module=module, label=name)
+        return attrs.evolve(kernel, design=str(read_state(built.parent).get("design", "")))
     if is_folder(name):
         return find_tree(Path(name), module=module)
     if "/" in name or is_file(name):
         return find_image(Path(name), headers, module)
     return fetch(name)
+
+
+def read_state(folder: Path) -> dict[str, Any]:
+    """What is known of a tree that was built here; empty if nothing is."""
+    try:
+        found = json.loads((folder / STATE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def built_trees() -> Iterator[str]:
@@ -48,4 +62,6 @@ def built_trees() -> Iterator[str]:
             continue
         kernel = find_tree(tree, label=folder.name)
         release = release_for(kernel.asked)
-        yield f"{folder.name:<30}{kernel.release:<16}modelled as {release.name}"
+        design = read_state(folder).get("design")
+        also = f" with the design {design}" if design else ""
+        yield f"{folder.name:<30}{kernel.release:<16}modelled as {release.name}{also}"

@@ -58,7 +58,8 @@ class Kernel:
 
     Of one that somebody built, ``label`` is how it was named, ``version`` what its Makefile
     states, ``release`` what it calls itself, ``build`` where modules are built from,
-    ``driver`` a module that is there already, and ``config`` its configuration, if known.
+    ``driver`` a module that is there already, ``config`` its configuration, if known, and
+    ``design`` the tracking design that its changes bring.
     """
 
     series: str
@@ -72,6 +73,7 @@ class Kernel:
     build: Path | None = None
     driver: Path | None = None
     config: Config | None = None
+    design: str = ""
 
     @property
     def name(self) -> str:
