@@ -4,7 +4,7 @@ declare -gA _pfntrack_actions=() _pfntrack_options=() _pfntrack_arguments=()
 declare -gA _pfntrack_values=() _pfntrack_words=()
 _pfntrack_actions[-]='run compare scenarios check race bugs study conform lab triage explain collect audit report repro step serve schema completion'
 _pfntrack_options[-]='-h --help --version'
-_pfntrack_options[run]='-h --help --release --design --json --html'
+_pfntrack_options[run]='-h --help --release --design --picture --json --html'
 _pfntrack_arguments[run]=scenario
 _pfntrack_values['run --release']=release
 _pfntrack_values['run --design']=design

@@ -15,7 +15,7 @@ function __pfntrack_options
         case '-'
             printf '%s\n' '-h	show this help message and exit' '--help	show this help message and exit' '--version	show program\'s version number and exit'
         case 'run'
-            printf '%s\n' '-h	show this help message and exit' '--help	show this help message and exit' '--release	kernel release to model' '--design	tracking design to model' '--json	JSON instead of text' '--html	also write one self-contained HTML page'
+            printf '%s\n' '-h	show this help message and exit' '--help	show this help message and exit' '--release	kernel release to model' '--design	tracking design to model' '--picture	draw the pages after each step that changes them' '--json	JSON instead of text' '--html	also write one self-contained HTML page'
         case 'compare'
             printf '%s\n' '-h	show this help message and exit' '--help	show this help message and exit' '--with	releases or designs, separated by commas' '--explore	search for the shortest program on which these two releas...' '--preset	bounds and operations' '--bounds	at most P processes, V virtual pages each, N physical pag...' '--ops	operations to use, separated by commas, or all' '--fields	what counts as a difference' '--depth	programs of up to N steps' '--time	give up after that' '-o	write the program as a scenario' '--output	write the program as a scenario' '--json	JSON instead of text' '--html	also write one self-contained HTML page'
         case 'scenarios'

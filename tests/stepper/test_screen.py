@@ -11,6 +11,7 @@ import struct
 import sys
 import time
 from fcntl import ioctl
+from pathlib import Path
 from termios import TIOCSWINSZ
 
 import pytest
@@ -53,6 +54,16 @@ def test_line_is_asked_for() -> None:
     assert pressed("nntA forks B\ru").session.tried == ()
     assert pressed("r7.3\r").session.release.name == "7.3"
     assert pressed("g3\r").session.done == 3
+
+
+def test_offers_and_files(tmp_path: Path) -> None:
+    """`o` lists what could be done; `w` writes the program, and says so at the bottom."""
+    screen = pressed("nno")
+    assert any("A unmaps [0,1)" in text for _, text in screen._program())
+    path = tmp_path / "mine.pfn"
+    written = pressed(f"nntA forks B\rw{path}\r")
+    assert "A forks B" in path.read_text()
+    assert written.message == f"wrote {path}"
 
 
 def test_mistake_is_shown_at_the_bottom() -> None:

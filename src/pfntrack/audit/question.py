@@ -26,7 +26,14 @@ from pfntrack.state import Confidence, Reservation
 
 _BAR = re.compile(r"^(?:([0-9a-f]{4,8}):)?([0-9a-f]{2}:[0-9a-f]{2}\.[0-7])(?:/([0-6]))?$")
 _NAMED = 4
-_RANGE = re.compile(r"^(?:0x)?([0-9a-fA-F]{1,16})-(?:0x)?([0-9a-fA-F]{1,16})$")
+_RANGE = re.compile(
+    r"""^(?:.*?[ ]@[ ]|[^\[]*?:[ ]*(?=\[))?(?P<open>\[)?(?P<mem>mem[ ])?\s*
+    (?:0x)?(?P<start>[0-9a-f]{1,16})
+    (?: \s*(?:-|,)\s*(?:0x)?(?P<end>[0-9a-f]{1,16})
+      | \s*\+\s*(?P<size>0x[0-9a-f]{1,16}|[0-9]{1,16})\s*(?P<unit>[KMG]?)(?:i?B)? )
+    [\])]?(?P<iomem>[ ]:[ ].*)?$""",
+    re.VERBOSE | re.IGNORECASE,
+)
 
 
 @attrs.frozen
@@ -38,11 +45,26 @@ class Answer:
 
 
 def parse_range(text: str) -> tuple[int, int]:
-    """`START-END`, hexadecimal, end exclusive."""
-    match = _RANGE.match(text)
-    if match is None or not int(match[1], 16) < int(match[2], 16):
-        raise InputFormatError(f"--range {text!r}: expected START-END in hex, end exclusive")
-    return int(match[1], 16), int(match[2], 16)
+    """The half-open range that is meant, in any notation of this tool or of the kernel.
+
+    `[mem A-B]` of the log and of the reservation list, and lines of /proc/iomem, end at their
+    last byte; `[A, B)` and the older `TYPE @ A-B` end behind it, and so does a bare `A-B`
+    unless B ends in fff. `A+SIZE` has a size in bytes, or with K, M or G. Numbers are
+    hexadecimal. Raises InputFormatError.
+    """
+    expected = "expected START-END in hex, [mem START-LAST], [START, END) or START+SIZE"
+    match = _RANGE.search(text.strip())
+    if match is None:
+        raise InputFormatError(f"--range {text!r}: {expected}")
+    start, end = int(match["start"], 16), int(match["end"], 16) if match["end"] else 0
+    if match["size"]:
+        unit = {"": 0, "K": 10, "M": 20, "G": 30}[match["unit"].upper()]
+        end = start + (int(match["size"], 0 if match["size"].startswith("0x") else 10) << unit)
+    elif match["mem"] or match["iomem"] or (not match["open"] and end & 0xFFF == 0xFFF):
+        end += 1
+    if not start < end <= 1 << 64:
+        raise InputFormatError(f"--range {text!r}: {expected}, and START below END")
+    return start, end
 
 
 def parse_type(text: str) -> CacheMode:

@@ -67,7 +67,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     place = parser.add_mutually_exclusive_group()
     place.add_argument("--bar", metavar="BDF[/N]", help="is this BAR write-combining, and why")
     place.add_argument(
-        "--range", metavar="START-END", help="who holds this range (hex, end exclusive)"
+        "--range",
+        metavar="RANGE",
+        help="who holds this range: START-END in hex (the end exclusive, unless it ends in fff), "
+        "'[mem START-LAST]', '[START, END)' or START+SIZE, as they are printed",
     )
     parser.add_argument("--type", metavar="T", help="with --range: what a request for T would get")
     auditwatch.add_arguments(parser)

@@ -11,7 +11,7 @@ from typing import Any
 
 from pfntrack import __version__
 from pfntrack.designs import DESIGNS
-from pfntrack.edges import files
+from pfntrack.edges import files, streams
 from pfntrack.edges.text import brief
 from pfntrack.errors import InputFormatError
 from pfntrack.releases import (
@@ -22,7 +22,10 @@ from pfntrack.releases import (
     release_or_design,
     release_with,
 )
-from pfntrack.scenario import Scenario, find
+from pfntrack.scenario import Scenario, find, parse
+
+# What `--html -` means; the command's text goes to standard error then.
+STDOUT = Path("-")
 
 
 def add_scenario(parser: argparse.ArgumentParser, nargs: str | None = None) -> None:
@@ -31,8 +34,8 @@ def add_scenario(parser: argparse.ArgumentParser, nargs: str | None = None) -> N
         "scenario",
         nargs=nargs,
         metavar="SCENARIO",
-        help="a .pfn file, or the name of a scenario of the library "
-        "(see `pfntrack scenarios list`)",
+        help="a .pfn file, the name of a scenario of the library "
+        "(see `pfntrack scenarios list`), or - for standard input",
     )
 
 
@@ -49,7 +52,8 @@ def add_html(parser: argparse.ArgumentParser) -> None:
         "--html",
         type=output_file,
         metavar="FILE",
-        help="also write one self-contained HTML page (see `pfntrack report`)",
+        help="also write one self-contained HTML page (see `pfntrack report`); - is standard "
+        "output, and the text goes to standard error",
     )
 
 
@@ -84,7 +88,15 @@ def told(release: Release) -> Release:
 
 def scenarios(names: Sequence[str]) -> list[Scenario]:
     """The scenarios named on the command line."""
-    return [find(name) for name in names]
+    return [named(name) for name in names]
+
+
+def named(word: str) -> Scenario:
+    """The scenario that a word of the command line names; `-` is standard input."""
+    if word != "-":
+        return find(word)
+    raw = files.read_stream(files.standard_input(), "standard input")
+    return parse(files.decoded(raw, "standard input"), "standard input")
 
 
 def releases(names: str | None) -> list[Release]:
@@ -108,7 +120,11 @@ def write_html(path: Path | None, kind: str, value: Any, name: str = "") -> None
         # Templates and schemas take longer to load than a scenario to run.
         from pfntrack.report.html import document_of, page  # noqa: PLC0415
 
-        write_text(path, page(document_of(kind, value, name)))
+        made = page(document_of(kind, value, name))
+        if path == STDOUT:
+            streams.result().write(made)
+        else:
+            write_text(path, made)
 
 
 def output_file(word: str) -> Path:
@@ -116,6 +132,8 @@ def output_file(word: str) -> Path:
 
     Raises InputFormatError: its folder is not there, which is probably a slip.
     """
+    if word == "-":
+        return STDOUT
     path = Path(word)
     if not files.is_folder(path.parent):
         raise InputFormatError(f"{brief(word)}: there is no folder {brief(str(path.parent))}")

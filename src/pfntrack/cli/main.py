@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import sys
 import traceback
@@ -129,7 +130,9 @@ def _run(words: Sequence[str]) -> int:
     try:
         named = words[0] if words and words[0] in COMMANDS else None
         args = build_parser(named).parse_args(words)
-        return cast("int", args.run(args))
+        # `--html -`: the page is the result.
+        with streams.aside() if _is_dash(args) else contextlib.nullcontext():
+            return cast("int", args.run(args))
     except (streams.OutputError, BrokenPipeError):
         raise
     except GuestError as error:
@@ -147,6 +150,10 @@ def _run(words: Sequence[str]) -> int:
     except Exception:
         traceback.print_exc()
         return _failed("internal error: please report it with the lines above", INTERNAL)
+
+
+def _is_dash(args: argparse.Namespace) -> bool:
+    return str(getattr(args, "html", None)) == "-"
 
 
 def _failed(why: str, code: int) -> int:

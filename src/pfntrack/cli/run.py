@@ -11,12 +11,12 @@ from pfntrack.cli.common import (
     add_model,
     add_scenario,
     chosen,
+    named,
     write_html,
     write_json,
 )
 from pfntrack.cli.terminal import show
 from pfntrack.report.text import run_text
-from pfntrack.scenario import find
 
 DESCRIPTION = """\
 Run a scenario on the model of one kernel release or tracking design. Each step
@@ -32,13 +32,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     add_scenario(parser)
     add_model(parser)
+    parser.add_argument(
+        "--picture", action="store_true", help="draw the pages after each step that changes them"
+    )
     add_json(parser)
     add_html(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Do it."""
-    result = run_scenario(find(args.scenario), chosen(args))
+    result = run_scenario(named(args.scenario), chosen(args))
     if args.json or args.html is not None:
         from pfntrack.report.json_run import run_json  # noqa: PLC0415 - only what was asked for
 
@@ -47,5 +50,5 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         write_json(document)
     else:
-        show(run_text(result))
+        show(run_text(result, pictures=args.picture))
     return 1 if result.broken or result.unmet else 0

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import importlib.util
 import os
+import readline
 import sys
+from collections.abc import Iterator
 
 from pfntrack.cli.common import add_model, add_scenario, chosen
 from pfntrack.edges import files
 from pfntrack.scenario import find
-from pfntrack.stepper import start
+from pfntrack.stepper import Session, commands, start
 from pfntrack.stepper.plain import step_through
 
 DESCRIPTION = """\
@@ -44,5 +47,27 @@ def run(args: argparse.Namespace) -> int:
     else:
         if wanted:
             print("no full screen without: pip install 'pfntrack[tui]'", file=sys.stderr)
-        step_through(session, sys.stdin, sys.stdout, prompt="> " if terminal else "")
+        if terminal:
+            _by_line(session)
+        else:
+            step_through(session, sys.stdin, sys.stdout)
     return 0
+
+
+def _by_line(session: Session) -> None:
+    """Line by line at a terminal: Tab completes commands, operations and releases."""
+    here = [session]
+
+    def complete(_text: str, number: int) -> str | None:
+        found = commands.completions(here[0], readline.get_line_buffer())
+        return found[number] if number < len(found) else None
+
+    def lines() -> Iterator[str]:
+        with contextlib.suppress(EOFError):
+            while True:
+                yield input("> ")
+
+    readline.set_completer(complete)
+    readline.set_completer_delims("")
+    readline.parse_and_bind("tab: complete")
+    step_through(session, lines(), sys.stdout, moved=lambda now: here.__setitem__(0, now))

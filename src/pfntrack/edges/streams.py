@@ -102,6 +102,25 @@ def _occupy() -> None:
                 os.open(os.devnull, os.O_RDWR)
 
 
+_aside: list[TextIO] = []
+
+
+@contextlib.contextmanager
+def aside() -> Iterator[None]:
+    """What is printed goes to standard error, for `result()` alone has standard output."""
+    _aside.append(sys.stdout)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _aside.pop().flush()
+
+
+def result() -> TextIO:
+    """Standard output, also while what is printed goes aside."""
+    return _aside[-1] if _aside else sys.stdout
+
+
 def styled(lines: Iterable[tuple[str, str]]) -> None:
     """Lines on standard output, each in its style: a parameter of SGR such as `1;31`, or none.
 

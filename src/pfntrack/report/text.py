@@ -15,6 +15,7 @@ from pfntrack.report import facts
 from pfntrack.report.changes import changes
 from pfntrack.report.facts import DEBUGPAT, Json, result_word
 from pfntrack.report.lanes import lanes
+from pfntrack.report.pages import LEGEND, picture
 from pfntrack.scenario.text import format_op
 from pfntrack.state import State
 
@@ -39,8 +40,8 @@ def notes(releases: Iterable[Release]) -> list[str]:
     return [release.note for release in releases if release.note]
 
 
-def run_text(run: Run) -> str:
-    """The whole run, step by step."""
+def run_text(run: Run, *, pictures: bool = False) -> str:
+    """The whole run, step by step; with a picture of the pages where it has changed."""
     scenario = run.scenario
     release = run.release
     lines = [*notes([release]), f"{scenario.name} on {release.title} ({release.design.name})"]
@@ -48,10 +49,14 @@ def run_text(run: Run) -> str:
         lines.append(scenario.about)
     lines.append("")
     state = run.start
+    shown: list[str] = []
     for step in run.steps:
         lines += _step(run, state, step)
         state = step.state
-    lines += ["", *_ending(run)]
+        if pictures and (drawn := picture(state, run.start, step.broken)) != shown:
+            lines += [f"       | {line}" for line in drawn or ["nothing is mapped or reserved"]]
+            shown = drawn
+    lines += ["", *([LEGEND] if pictures else []), *_ending(run)]
     return "\n".join(lines) + "\n"
 
 

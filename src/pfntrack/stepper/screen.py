@@ -10,14 +10,17 @@ from collections.abc import Callable, Iterable
 
 from prompt_toolkit.application import Application
 from prompt_toolkit.buffer import Buffer
-from prompt_toolkit.completion import Completer, WordCompleter
+from prompt_toolkit.completion import Completer, DummyCompleter, PathCompleter, WordCompleter
 from prompt_toolkit.filters import Condition, has_focus
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.input import Input
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.layout import (
     BufferControl,
+    CompletionsMenu,
     ConditionalContainer,
+    Float,
+    FloatContainer,
     FormattedTextControl,
     HSplit,
     Layout,
@@ -42,8 +45,14 @@ _STYLES = {
     "bar": "reverse",
     "error": "bold ansired",
 }
-_KEYS = "n/→ next  b/← back  t try  u undo  r release  g go  h help  q quit"
-_ASKS = {"try": "try: ", "release": "release or design: ", "go": "go to step: "}
+_KEYS = "n/→ next  b/← back  t try  o offers  u undo  r release  g go  w write  h help  q quit"
+_HELP = "The keys stand at the bottom; Tab completes. In words, as on standard input:"
+_ASKS = {
+    "try": "try: ",
+    "release": "release or design: ",
+    "go": "go to step: ",
+    "write": "write to: ",
+}
 
 
 class Screen:
@@ -61,6 +70,7 @@ class Screen:
         self.message = ""
         self.asking = ""
         self.helping = False
+        self.offering = False
         self._line = Buffer(multiline=False, accept_handler=self._entered)
         # Somewhere the keys have to go when no line is asked for.
         self._home = FormattedTextControl(self._title, focusable=True, show_cursor=False)
@@ -79,7 +89,11 @@ class Screen:
 
     # what is shown ---------------------------------------------------------
 
-    def _layout(self) -> HSplit:
+    def _layout(self) -> FloatContainer:
+        menu = Float(CompletionsMenu(max_height=12, scroll_offset=1), xcursor=True, ycursor=True)
+        return FloatContainer(self._panes(), floats=[menu])
+
+    def _panes(self) -> HSplit:
         ask = VSplit(
             [
                 Window(
@@ -111,8 +125,9 @@ class Screen:
         return Window(
             FormattedTextControl(lambda: _styled(lines())),
             wrap_lines=wrap,
-            width=Dimension(weight=weight),
-            height=Dimension(weight=weight),
+            # What a pane would like is not asked, so that the frame stays where it is.
+            width=Dimension(preferred=1, weight=weight),
+            height=Dimension(preferred=1, weight=weight),
         )
 
     def _title(self) -> StyleAndTextTuples:
@@ -120,7 +135,13 @@ class Screen:
 
     def _program(self) -> Iterable[view.Line]:
         if self.helping:
-            return [("", line) for line in commands.HELP.splitlines()]
+            return [("", line) for line in [_HELP, "", *commands.HELP.splitlines()]]
+        if self.offering:
+            made = commands.offered(self.session)
+            return [
+                ("bad" if offer.effects[0].breaks else "", commands.offer_line(offer))
+                for offer in made
+            ]
         # The step that was done last stays in sight in a long program.
         lines = list(view.program(self.session))
         height = self.application.output.get_size().rows // 2
@@ -160,13 +181,25 @@ class Screen:
         def _end(_event: KeyPressEvent) -> None:
             self.do("go", str(self.session.length))
 
-        for key, word in (("t", "try"), ("r", "release"), ("d", "release"), ("g", "go")):
+        for key, word in (
+            ("t", "try"),
+            ("r", "release"),
+            ("d", "release"),
+            ("g", "go"),
+            ("w", "write"),
+        ):
             keys.add(key, filter=free)(self._asks(word))
 
         @keys.add("h", filter=free)
         @keys.add("?", filter=free)
         def _help(_event: KeyPressEvent) -> None:
             self.helping = not self.helping
+            self.offering = False
+
+        @keys.add("o", filter=free)
+        def _offers(_event: KeyPressEvent) -> None:
+            self.offering = not self.offering
+            self.helping = False
 
         @keys.add("q", filter=free)
         @keys.add("c-c")
@@ -187,9 +220,20 @@ class Screen:
         self.asking = word
         self.message = ""
         self._line.reset()
-        names: Completer = WordCompleter([*RELEASES, *HISTORIC, *DESIGNS])
-        self._line.completer = names if word == "release" else WordCompleter([])
+        self._line.completer = self._completer(word)
         self.application.layout.focus(self._line if word else self._home)
+
+    def _completer(self, word: str) -> Completer:
+        match word:
+            case "release":
+                return WordCompleter([*RELEASES, *HISTORIC, *DESIGNS], sentence=True)
+            case "try":
+                made = commands.offered(self.session)
+                return WordCompleter([offer.text for offer in made], sentence=True)
+            case "write":
+                return PathCompleter()
+            case _:
+                return DummyCompleter()
 
     def _entered(self, line: Buffer) -> bool:
         word, text = self.asking, line.text
@@ -201,9 +245,12 @@ class Screen:
     def do(self, word: str, rest: str = "") -> None:
         """One command; what cannot be done is said at the bottom."""
         self.message = ""
-        self.helping = False
+        self.helping = self.offering = False
         try:
-            self.session = commands.moved(self.session, word, rest)
+            if word == "write":
+                self.message = commands.written(self.session, rest)
+            else:
+                self.session = commands.moved(self.session, word, rest)
         except SessionError as error:
             self.message = str(error)
 
