@@ -45,10 +45,12 @@ class DevMem(Driver):
 
 def range_is_allowed(step: Step, pfn: int, pages: int) -> bool:
     """May user space see these pages? Below 1 MiB always; else neither RAM nor claimed."""
-    for page in range(max(pfn, ISA_END_PFN), pfn + pages):
-        start = page << PAGE_SHIFT
-        if any(low <= start < high for low, high in step.machine.ram):
-            return False
-        if claimed(step, start, start + PAGE_SIZE):
-            return False
-    return True
+    start, end = max(pfn, ISA_END_PFN) << PAGE_SHIFT, (pfn + pages) << PAGE_SHIFT
+    if start >= end:
+        return True
+    # Page by page it is the first byte that counts.
+    ram = any(
+        -(-low // PAGE_SIZE) * PAGE_SIZE < min(high, end) and start < high
+        for low, high in step.machine.ram
+    )
+    return not ram and claimed(step, start, end) is None

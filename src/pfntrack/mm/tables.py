@@ -26,5 +26,10 @@ def pte_alloc(step: Step, mm: Mm, block: int) -> int:
 
 def free_pgtables(mm: Mm, start: int, end: int) -> None:
     """Free the tables of `[start, end)` that no remaining VMA needs."""
-    needed = {block for vma in mm.vmas for block in blocks(vma.start, vma.end)}
-    mm.tables -= set(blocks(start, end)) - needed
+    # The tables that there are, not those that the range has room for.
+    touched = blocks(start, end)
+    mm.tables -= {
+        block
+        for block in mm.tables
+        if block in touched and not any(block in blocks(v.start, v.end) for v in mm.vmas)
+    }

@@ -11,8 +11,11 @@ from pathlib import Path
 import attrs
 from lark import Token, Tree
 
-from pfntrack.errors import ScenarioError
+from pfntrack.edges import files
+from pfntrack.edges.text import brief
+from pfntrack.errors import InputFormatError, ScenarioError
 from pfntrack.mm import ops
+from pfntrack.mm.bounds import MAX_PAGES
 from pfntrack.mm.overlap import Overlap
 from pfntrack.pat.physical import Window
 from pfntrack.pat.ram import PAGE_SHIFT, PAGE_SIZE
@@ -25,6 +28,9 @@ from pfntrack.scenario.syntax import tree
 from pfntrack.scenario.words import Complaint, Words, integer, place, text_of
 
 SUFFIX = ".pfn"
+# Programs are short; the parser takes a megabyte a second.
+MAX_TEXT = 1 << 20
+MAX_BITS = 52
 
 
 def parse(text: str, file: str = "<text>") -> Scenario:
@@ -44,12 +50,15 @@ def load(path: Path | Traversable | str) -> Scenario:
     """The scenario in a file."""
     path = Path(path) if isinstance(path, str) else path
     try:
-        text = path.read_bytes().decode()
-    except OSError as error:
-        raise ScenarioError(f"{path}: {error.strerror or error}") from None
+        if isinstance(path, Path):
+            text = files.read_bytes(path, "a scenario", MAX_TEXT).decode()
+        else:
+            text = path.read_text(encoding="utf-8")
+    except InputFormatError as error:
+        raise ScenarioError(str(error)) from None
     except UnicodeDecodeError as error:
-        raise ScenarioError(f"{path}: not UTF-8 (byte {error.start})") from None
-    return parse(text, str(path))
+        raise ScenarioError(f"{brief(str(path))}: not UTF-8 (byte {error.start})") from None
+    return parse(text, brief(str(path)))
 
 
 def library() -> Mapping[str, Traversable]:
@@ -65,11 +74,13 @@ def find(name_or_path: str) -> Scenario:
     if name_or_path in known:
         return load(known[name_or_path])
     path = Path(name_or_path)
-    if path.suffix == SUFFIX or len(path.parts) > 1 or path.exists():
+    if path.suffix == SUFFIX or len(path.parts) > 1 or files.exists(path):
         return load(path)
     close = difflib.get_close_matches(name_or_path, known, n=3)
     hint = f", did you mean {' or '.join(close)}?" if close else ""
-    raise ScenarioError(f"no scenario {name_or_path!r} in the library and no such file{hint}")
+    raise ScenarioError(
+        f"no scenario {brief(name_or_path)!r} in the library and no such file{hint}"
+    )
 
 
 def _scenario(root: Tree[Token]) -> Scenario:
@@ -199,6 +210,10 @@ def _window(words: Words) -> Window:
     start, pages = words.need("NUMBER", 0), words.need("NUMBER", 1)
     if integer(start) % PAGE_SIZE:
         raise Complaint(f"{start} is not the start of a page", place(start))
+    if integer(pages) > MAX_PAGES:
+        raise Complaint(f"a window has at most {MAX_PAGES} pages", place(pages))
+    if integer(start) + (integer(pages) << PAGE_SHIFT) > 1 << MAX_BITS:
+        raise Complaint(f"physical addresses have {MAX_BITS} bits", place(start))
     if not integer(pages):
         raise Complaint("a window has at least one page", place(pages))
     name = words.need("WINDOW")

@@ -12,6 +12,7 @@ import attrs
 
 from pfntrack.drivers.parametric import MODES
 from pfntrack.mm import ops
+from pfntrack.mm.bounds import outside
 from pfntrack.mm.calls.madvise import ADVICES
 from pfntrack.pat.physical import RAM_WINDOW_PAGES
 from pfntrack.scenario.expect import (
@@ -72,6 +73,8 @@ def start(machine: MachineSpec) -> Known:
 
 def step(known: Known, op: ops.Op) -> Known:
     """`known` after `op`; raises MeaninglessError if `op` makes no sense there."""
+    if wrong := outside(op):
+        raise MeaninglessError(wrong, "range")
     _process(known, op)
     _descriptor(known, op)
     _window(known, op)

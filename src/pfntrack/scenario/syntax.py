@@ -7,6 +7,7 @@ import functools
 import importlib.resources
 import re
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
@@ -64,15 +65,30 @@ class _Apart:
 @functools.cache
 def parser() -> Lark:
     """The LALR parser of grammar.lark."""
+    return _Parser(_text(), **_OPTIONS, cache=_kept())
+
+
+_OPTIONS: dict[str, Any] = {
+    "start": "file",
+    "parser": "lalr",
+    "propagate_positions": True,
+    "postlex": _Apart(),
+}
+
+
+class _Parser(Lark):
+    """Lark leaves its grammar out of kept tables; who asks for that gets it all the same."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "grammar":
+            raise AttributeError(name)
+        self.grammar = Lark(_text(), **_OPTIONS).grammar
+        return self.grammar
+
+
+def _text() -> str:
     grammar = importlib.resources.files(__package__).joinpath("grammar.lark")
-    return Lark(
-        grammar.read_text(encoding="utf-8"),
-        start="file",
-        parser="lalr",
-        propagate_positions=True,
-        postlex=_Apart(),
-        cache=_kept(),
-    )
+    return grammar.read_text(encoding="utf-8")
 
 
 def _kept() -> str | bool:

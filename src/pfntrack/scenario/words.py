@@ -7,6 +7,9 @@ import json
 import attrs
 from lark import Token, Tree
 
+from pfntrack.edges.numbers import whole
+from pfntrack.edges.text import brief
+from pfntrack.mm.bounds import MAX_FD
 from pfntrack.pat.cachemode import BY_SHORT, CacheMode
 
 Node = Token | Tree[Token]
@@ -78,8 +81,13 @@ def place(node: Node) -> Place:
 
 
 def integer(token: str) -> int:
-    """Decimal or hexadecimal."""
-    return int(token, 16) if token.startswith("0x") else int(token)
+    """Decimal or hexadecimal, as large as a machine word."""
+    hexadecimal = token.startswith("0x")
+    number = whole(token[2:], 16) if hexadecimal else whole(token)
+    if number is None:
+        where = place(token) if isinstance(token, Token) else (0, 0)
+        raise Complaint(f"{brief(token[:20])}... is no number below 2^64", where)
+    return number
 
 
 def text_of(token: str) -> str:
@@ -94,4 +102,8 @@ def text_of(token: str) -> str:
 
 def descriptor(token: str) -> int:
     """The number in `fd0`."""
-    return int(token[2:])
+    number = whole(token[2:])
+    if number is None or number >= MAX_FD:
+        where = place(token) if isinstance(token, Token) else (0, 0)
+        raise Complaint(f"a descriptor is a number below {MAX_FD}", where)
+    return number

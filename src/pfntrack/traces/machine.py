@@ -63,7 +63,7 @@ def machine_of(trace: Trace) -> Machine:
 def _memory(args: list[str]) -> int:
     """Bytes of RAM: the argument of -m."""
     if "-m" in args[:-1]:
-        found = re.match(r"(?:size=)?(\d+)([MG]?)", args[args.index("-m") + 1])
+        found = re.match(r"(?:size=)?(\d{1,9})([MG]?)", args[args.index("-m") + 1])
         if found:
             return int(found[1]) * (1024 if found[2] == "G" else 1) * MIB
     return 256 * MIB
@@ -73,7 +73,7 @@ def _devices(args: list[str]) -> dict[str, str]:
     """PCI slot (two hex digits) -> QEMU's name of the device."""
     found = {}
     for option, value in pairwise(args):
-        slot = re.search(r",addr=(?:0x)?([0-9a-f]+)", value)
+        slot = re.search(r",addr=(?:0x)?([0-9a-f]{1,4})", value)
         if option == "-device" and slot:
             found[f"{int(slot[1], 16):02x}"] = value.partition(",")[0]
     return found

@@ -8,6 +8,7 @@ from typing import Any
 
 from pfntrack.errors import InputFormatError, ModelError
 from pfntrack.mm import ops
+from pfntrack.mm.bounds import outside
 from pfntrack.mm.ops import Op
 from pfntrack.pat.cachemode import BY_SHORT, CacheMode
 
@@ -24,11 +25,14 @@ def translate(op: Json, where: str) -> Op:
     if build is None:
         raise ModelError(f"operation {op['op']!r} is not known")
     try:
-        return build(op)
+        made = build(op)
     except KeyError as error:
         raise InputFormatError(f"{where}: op.{error.args[0]}: expected a value") from error
     except (TypeError, ValueError) as error:
         raise InputFormatError(f"{where}: op: {error}") from error
+    if wrong := outside(made):
+        raise InputFormatError(f"{where}: op: {wrong}")
+    return made
 
 
 def _cache(op: Json) -> CacheMode:

@@ -123,4 +123,4 @@ def _types(world: World, op: Op) -> set[CacheMode]:
     if isinstance(op, ops.InsertPfn | ops.Read):
         runs = pagetable.within(world.process(op.p).space.ptes, op.at, op.at + 1)
         return {run.cache for run in runs}
-    return set(granted_types(world, op).values())
+    return {kind for _, _, kind in granted_types(world, op)}

@@ -8,6 +8,10 @@ design that reserves.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
+
 import attrs
 
 from pfntrack.check.judged import owners
@@ -49,8 +53,9 @@ def truthful(kernel: Kernel, world: World, op: Op) -> World:
     tree: Tree = ()
     for held in world.phys.ioremaps:
         tree = insert(tree, Memtype(held.start, held.end, held.type))
-    for page, kind in sorted(_mapped_pages(kernel, _cleared(world, op))):
-        tree = insert(tree, Memtype(page << PAGE_SHIFT, (page + 1) << PAGE_SHIFT, kind))
+    for first, end, kinds in _mapped(kernel, _cleared(world, op)):
+        for kind in sorted(kinds):
+            tree = insert(tree, Memtype(first << PAGE_SHIFT, end << PAGE_SHIFT, kind))
     processes = tuple(
         attrs.evolve(
             process,
@@ -68,14 +73,18 @@ def truthful(kernel: Kernel, world: World, op: Op) -> World:
     return attrs.evolve(world, processes=processes, phys=phys, failures=())
 
 
-def _mapped_pages(kernel: Kernel, world: World) -> set[tuple[int, CacheMode]]:
-    """Pages (pfns) and the types they are mapped as: books without a history."""
-    return {
-        (page, mapping.type)
-        for mapping in owners.user_mappings(world)
-        if owners.trackable(kernel.machine, mapping.first, mapping.end)
-        for page in range(mapping.first, mapping.end)
-    }
+def _mapped(kernel: Kernel, world: World) -> Iterator[tuple[int, int, frozenset[CacheMode]]]:
+    """Runs of pages (pfns) that are mapped as the same types: books without a history."""
+    edges: dict[int, Counter[CacheMode]] = {}
+    for mapping in owners.user_mappings(world):
+        if owners.trackable(kernel.machine, mapping.first, mapping.end):
+            edges.setdefault(mapping.first, Counter())[mapping.type] += 1
+            edges.setdefault(mapping.end, Counter())[mapping.type] -= 1
+    live: Counter[CacheMode] = Counter()
+    for first, end in pairwise(sorted(edges)):
+        live.update(edges[first])
+        if kinds := frozenset(kind for kind, count in live.items() if count):
+            yield first, end, kinds
 
 
 def _cleared(world: World, op: Op) -> World:
@@ -99,21 +108,27 @@ def requested(kernel: Kernel, world: World, op: Op) -> CacheMode | None:
     return None if kind is None else kernel.machine.layout.granted(kind)
 
 
-def granted_types(world: World, op: Op) -> dict[int, CacheMode]:
-    """Types that `op` got, by pfn."""
+Granted = list[tuple[int, int, CacheMode]]
+
+
+def granted_types(world: World, op: Op) -> Granted:
+    """Types that `op` got: runs of pages (pfns, half-open) with their type."""
     if isinstance(op, ops.Ioremap):
-        return {
-            pfn: held.type
+        return [
+            (held.start >> PAGE_SHIFT, held.end >> PAGE_SHIFT, held.type)
             for held in world.phys.ioremaps
             if held.key == op.id
-            for pfn in range(held.start >> PAGE_SHIFT, held.end >> PAGE_SHIFT)
-        }
+        ]
     if isinstance(op, ops.Mmap | ops.Remap):
         table = world.process(op.p).space.ptes
-        return {
-            run.pfn + page: run.cache
+        return [
+            (run.pfn, run.pfn + run.end - run.start, run.cache)
             for run in pagetable.within(table, op.at, op.at + op.pages)
             if run.pfn is not None
-            for page in range(run.end - run.start)
-        }
-    return {}
+        ]
+    return []
+
+
+def type_at(granted: Granted, pfn: int) -> CacheMode | None:
+    """The type of one page; that of the last run that holds it."""
+    return next((kind for first, end, kind in reversed(granted) if first <= pfn < end), None)

@@ -16,7 +16,7 @@ from itertools import pairwise
 import attrs
 
 from pfntrack.check.judged import owners
-from pfntrack.check.judged.oracle import granted_types, ideal, requested
+from pfntrack.check.judged.oracle import granted_types, ideal, requested, type_at
 from pfntrack.designs.base import Design
 from pfntrack.mm import ops
 from pfntrack.mm.ops import Op, Result
@@ -364,18 +364,23 @@ def _against_oracle(
         return []
     could, got = granted_types(outcome.world, op), granted_types(after, op)
     wanted = requested(kernel, before, op)
-    other = {
-        pfn: kind
-        for pfn, kind in got.items()
-        if kind is not wanted and could.get(pfn, kind) is not kind
-    }
+    edges = sorted(
+        {edge for runs in (could, got) for first, end, _ in runs for edge in (first, end)}
+    )
+    other = [
+        (first, end, kind, could_be)
+        for first, end in pairwise(edges)
+        if (kind := type_at(got, first)) not in (None, wanted)
+        if (could_be := type_at(could, first)) not in (None, kind)
+    ]
     if not other:
         return []
     # Who gets what was asked for has no reason to complain: an alias is for I5 to see.
     alone = ideal(kernel, before, op, alone=True)
-    asked = granted_types(alone.world, op) if alone is not None else {}
+    asked = granted_types(alone.world, op) if alone is not None else []
     return [
-        Violation("I7", pfn, pfn + 1, f"{kind} was granted, {could[pfn]} could have been")
-        for pfn, kind in sorted(other.items())
-        if asked.get(pfn) is not kind
+        Violation("I7", pfn, pfn + 1, f"{kind} was granted, {could_be} could have been")
+        for first, end, kind, could_be in other
+        for pfn in range(first, end)
+        if type_at(asked, pfn) is not kind
     ]

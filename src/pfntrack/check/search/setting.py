@@ -52,7 +52,8 @@ def answer_to(op: Op, after: World, result: Result) -> Answer | None:
     """What `op` was told, if it is a request."""
     if not isinstance(op, REQUESTS):
         return None
-    granted = tuple(sorted(granted_types(after, op).items()))
+    runs = granted_types(after, op)
+    granted = tuple(sorted((pfn, kind) for first, end, kind in runs for pfn in range(first, end)))
     return Answer(result.err, granted, any(failure.fired for failure in after.failures))
 
 

@@ -116,7 +116,12 @@ def _copy_tables(step: Step, child: Mm, parent: Mm, src: Vma) -> int:
         # Both sides lose write permission, and neither owns a copied page alone.
         return attrs.evolve(run, write=False, dirty=run.dirty and run.special) if cow else run
 
-    for block in blocks(src.start, src.end):
+    # Where the parent has neither table nor leaf there is nothing to lock or copy.
+    filled = {
+        b for r in pagetable.within(parent.ptes, src.start, src.end) for b in blocks(r.start, r.end)
+    }
+    filled |= {block for block in parent.tables if block in blocks(src.start, src.end)}
+    for block in sorted(filled):
         step.point("copy_pte_range", "both page-table locks, entries copied")
         low = max(src.start, block * PTRS_PER_PTE)
         high = min(src.end, (block + 1) * PTRS_PER_PTE)

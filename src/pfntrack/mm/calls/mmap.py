@@ -11,6 +11,7 @@ import errno
 
 import attrs
 
+from pfntrack.mm.bounds import TASK_PAGES
 from pfntrack.mm.calls.split import vma_merge
 from pfntrack.mm.calls.unmap import detach, gather, remove_vmas, unmap_vmas
 from pfntrack.mm.limits import max_map_count, security_vm_enough_memory_mm
@@ -67,6 +68,9 @@ def mmap(
         return -errno.EINVAL
     step.mmap_write_lock(mm)
     if mm.map_count > step.ask(max_map_count):
+        return -errno.ENOMEM
+    if at + pages > TASK_PAGES:
+        step.note("get_unmapped_area", "the range ends behind user space: -ENOMEM")
         return -errno.ENOMEM
     error, flags = vm_flags(file, prot, shared=shared)
     if error:

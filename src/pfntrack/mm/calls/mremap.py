@@ -14,6 +14,7 @@ import errno
 import attrs
 
 from pfntrack.mm import pagetable
+from pfntrack.mm.bounds import TASK_PAGES
 from pfntrack.mm.calls.split import vm_area_dup
 from pfntrack.mm.calls.unmap import do_munmap
 from pfntrack.mm.limits import map_count_reached
@@ -38,6 +39,8 @@ def mremap(step: Step, mm: Mm, op: Mremap) -> tuple[int, int]:
     step.mmap_write_lock(mm)
     maymove = op.maymove or op.fixed
     if op.new <= 0 or (op.fixed and op.to is None):
+        return -errno.EINVAL, 0
+    if op.to is not None and op.to + op.new > TASK_PAGES:
         return -errno.EINVAL, 0
     if op.dontunmap and (not maymove or op.old != op.new):
         return -errno.EINVAL, 0

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 
 from pfntrack.mm import pagetable
+from pfntrack.mm.bounds import TASK_PAGES
 from pfntrack.mm.calls.split import __split_vma
 from pfntrack.mm.limits import map_count_reached
 from pfntrack.mm.space import Mm
@@ -142,6 +143,8 @@ def detach(step: Step, mm: Mm, vmas: list[Vma]) -> list[Vma]:
 
 def do_munmap(step: Step, mm: Mm, start: int, end: int) -> int:
     """Unmap `[start, end)`; 0 or a negative errno."""
+    if end > TASK_PAGES:
+        return -errno.EINVAL
     error, vmas = gather(step, mm, start, end)
     if error:
         return error
