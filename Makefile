@@ -29,7 +29,7 @@ help:
 	@echo "make test-lab-all  all tests that boot kernels, on all of them"
 	@echo "make install-lab   install the Debian packages that these need (as root)"
 	@echo "make test-package  build wheel and sdist, install them in a fresh environment, use them"
-	@echo "make docs    build the documentation site in build/docs"
+	@echo "make docs    build the documentation site in build/docs, with the explorer (npm)"
 	@echo "make man     write the man page and shell completion anew, from the parser"
 	@echo "make lint    ruff and mypy"
 	@echo "make format  rewrite the sources in canonical form"

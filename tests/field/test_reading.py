@@ -216,3 +216,17 @@ def test_large_log_goes_through_the_sieve() -> None:
     result = triage(io.BytesIO(data))
     assert result.diagnosis == "STALE_OR_LIVE_GPU_RESERVATION"
     assert result.findings[0].facts[0].line == 40_001
+
+
+def test_both_sieves_find_the_same() -> None:
+    """The tables of NumPy and the plain expression name a place in the same lines."""
+    rng = random.Random(5)
+    words = [*prefilter.ANCHORS, b"noise", b"usb 1-1", b"PA", b"memtyp", b"\xff\x00", b""]
+    for _ in range(200):
+        lines = [b" ".join(rng.choices(words, k=rng.randint(0, 4))) for _ in range(50)]
+        data = b"\n".join(lines) + b"\n"
+
+        def numbers(hits: list[int], data: bytes = data) -> list[int]:
+            return [data.count(b"\n", 0, at) for at in hits]
+
+        assert numbers(prefilter._found_plainly(data)) == numbers(prefilter._found_by_tables(data))

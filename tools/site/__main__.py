@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sphinx.cmd.build import build_main
 
+from tools.site import browser
 from tools.site.stage import ROOT, stage
 
 
@@ -26,11 +27,23 @@ def build(work: Path, site: Path) -> int:
     return code
 
 
+def add_explorer(site: Path, cache: Path) -> int:
+    """The explorer that needs no server; a site without it is said to be one."""
+    try:
+        browser.build(site, cache)
+    except browser.NoRuntimeError as error:
+        print(f"without the explorer: {error}", file=sys.stderr)
+        return 1
+    print("build/docs/explorer/index.html (from a web server: python -m http.server)")
+    return 0
+
+
 def main() -> int:
     """Build where `make docs` says."""
     code = build(ROOT / "build" / "site", ROOT / "build" / "docs")
     if code == 0:
         print("build/docs/index.html")
+        code = add_explorer(ROOT / "build" / "docs", ROOT / "build" / "npm")
     return code
 
 

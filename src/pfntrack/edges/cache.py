@@ -13,6 +13,8 @@ def cache_folder() -> Path | None:
     Programs read back what they kept, so a folder that is another user's, or that others may
     write to, is not used.
     """
+    if not hasattr(os, "geteuid"):
+        return None  # Python in a browser, which has no users
     base = os.environ.get("XDG_CACHE_HOME")
     try:
         folder = (Path(base) if base else Path.home() / ".cache") / "pfntrack"

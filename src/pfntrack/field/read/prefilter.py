@@ -7,13 +7,17 @@ which costs little more than reading it. Only hits and their neighbourhood becom
 
 from __future__ import annotations
 
+import functools
+import importlib
+import re
 from collections.abc import Callable, Iterator
-from typing import Protocol
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pfntrack.field.read.lines import MAX_LINE, decode
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 # Small enough for the tables' results to stay in the processor's second cache.
 BLOCK = 1 << 17
@@ -161,43 +165,84 @@ for _anchor in ANCHORS:
     _at = _window(_anchor)
     _WORDS.setdefault(_anchor[_at : _at + 4], []).append((_anchor, _at))
 _TABLES = _tables(list(_WORDS))
-_NUMBERS = np.array(sorted(int.from_bytes(word, "big") for word in _WORDS), dtype=np.uint32)
+_ANY = re.compile(b"|".join(map(re.escape, ANCHORS)))
+# What is shorter is searched before NumPy would be loaded.
+_SHORT = BLOCK // 2
+
+
+@functools.cache
+def _numpy() -> Any:
+    """NumPy, if it is installed; in a browser it is not."""
+    try:
+        return importlib.import_module("numpy")
+    except ImportError:
+        return None
+
+
+@functools.cache
+def _numbers() -> npt.NDArray[np.uint32]:
+    """The four bytes of each anchor as a number, sorted."""
+    numpy = _numpy()
+    words = sorted(int.from_bytes(word, "big") for word in _WORDS)
+    made: npt.NDArray[np.uint32] = numpy.array(words, dtype=numpy.uint32)
+    return made
 
 
 def _nonzero(mask: npt.NDArray[np.uint8]) -> npt.NDArray[np.intp]:
     """Where the mask is not zero; eight bytes at a time, since nearly all are."""
+    numpy = _numpy()
     whole = len(mask) // 8 * 8
-    words = np.flatnonzero(mask[:whole].view(np.uint64))
-    near = (words[:, None] * 8 + np.arange(8)).ravel()
-    near = np.concatenate((near, np.arange(whole, len(mask))))
+    words = numpy.flatnonzero(mask[:whole].view(numpy.uint64))
+    near = (words[:, None] * 8 + numpy.arange(8)).ravel()
+    near = numpy.concatenate((near, numpy.arange(whole, len(mask))))
     found: npt.NDArray[np.intp] = near[mask[near] != 0]
     return found
 
 
 def _hit_offsets(data: bytes) -> list[int]:
-    """Offset of an anchor for every line that has one.
+    """Offset of an anchor for every line that has one; `data` ends with a line end."""
+    if len(data) < _SHORT or _numpy() is None:
+        return _found_plainly(data)
+    return _found_by_tables(data)
+
+
+def _found_plainly(data: bytes) -> list[int]:
+    """The same by one expression: slower by the byte, and ready at once."""
+    found: list[int] = []
+    pos = 0
+    while match := _ANY.search(data, pos):
+        found.append(match.start())
+        pos = data.find(b"\n", match.start())
+        if pos < 0:
+            break
+    return found
+
+
+def _found_by_tables(data: bytes) -> list[int]:
+    """The same for long data.
 
     Four table look-ups per byte leave few places, however many anchors there are; each is then
-    compared. `data` ends with a line end.
+    compared.
     """
     found: list[int] = []
     if len(data) < 4:
         return found
+    numpy, numbers = _numpy(), _numbers()
     last = len(data) - 3
-    groups = [np.frombuffer(data.translate(table), dtype=np.uint8) for table in _TABLES]
+    groups = [numpy.frombuffer(data.translate(table), dtype=numpy.uint8) for table in _TABLES]
     mask = groups[0][:last] & groups[1][1 : last + 1]
     for at in (2, 3):
         mask &= groups[at][at : last + at]
     places = _nonzero(mask)
     if not len(places):
         return found
-    raw = np.frombuffer(data, dtype=np.uint8)
-    value = np.zeros(len(places), dtype=np.uint32)
+    raw = numpy.frombuffer(data, dtype=numpy.uint8)
+    value = numpy.zeros(len(places), dtype=numpy.uint32)
     for at in range(4):
-        value = (value << np.uint32(8)) | raw[places + at]
-    slot = np.minimum(np.searchsorted(_NUMBERS, value), len(_NUMBERS) - 1)
+        value = (value << numpy.uint32(8)) | raw[places + at]
+    slot = numpy.minimum(numpy.searchsorted(numbers, value), len(numbers) - 1)
     end = -1
-    for at in places[_NUMBERS[slot] == value].tolist():
+    for at in places[numbers[slot] == value].tolist():
         if at > end and any(
             data.startswith(anchor, at - back) for anchor, back in _WORDS[data[at : at + 4]]
         ):

@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError, best_match
 
 from pfntrack.edges import documents
 from pfntrack.errors import InputFormatError
@@ -109,8 +107,12 @@ def _kind(body: Any, name: str) -> str:
 
 
 def _conforms(body: Any, kind: str, name: str) -> None:
+    # What this program has just made is not judged, and needs no judge.
+    from jsonschema import Draft202012Validator  # noqa: PLC0415
+    from jsonschema.exceptions import best_match  # noqa: PLC0415
+
     validator = Draft202012Validator(_open(schema(kind)))
-    errors: Iterator[ValidationError] = validator.iter_errors(body)
+    errors: Iterator[Any] = validator.iter_errors(body)
     error = best_match(errors)
     if error is not None:
         place = "/".join(str(part) for part in error.absolute_path) or "the document"

@@ -320,6 +320,10 @@ function listen() {
 
 async function begin() {
   const options = await ask({ do: "options" });
+  if (options.error) {
+    complain(options.error);
+    return;
+  }
   at("chips").append(...options.releases.map(chip),
     more("older", options.historic), more("designs", options.designs));
   at("scenarios").append(...options.scenarios.map((name) => element("option", "", { value: name })));
