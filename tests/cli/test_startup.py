@@ -9,7 +9,7 @@ import pytest
 
 from pfntrack.cli import catalogue
 from pfntrack.edges import cache
-from pfntrack.scenario import find, library
+from pfntrack.scenario import find, library, syntax
 
 PROGRAM = """
 import sys
@@ -82,3 +82,12 @@ def test_tables_are_kept_where_only_we_write(
     assert cache.cache_folder() is None
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
     assert cache.cache_folder() is None
+
+
+def test_each_grammar_has_tables_of_its_own(
+    tmp_path: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command of another version cannot change the tables that this one is reading."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    names = {syntax._kept("a: b"), syntax._kept("a: c"), syntax._kept("a: b")}
+    assert len(names) == 2

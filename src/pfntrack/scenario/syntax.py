@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import difflib
 import functools
+import hashlib
 import importlib.resources
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import lark
 from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 from lark.lexer import PatternStr
@@ -65,7 +68,7 @@ class _Apart:
 @functools.cache
 def parser() -> Lark:
     """The LALR parser of grammar.lark."""
-    return _Parser(_text(), **_OPTIONS, cache=_kept())
+    return _Parser(_text(), **_OPTIONS, cache=_kept(_text()))
 
 
 _OPTIONS: dict[str, Any] = {
@@ -91,14 +94,17 @@ def _text() -> str:
     return grammar.read_text(encoding="utf-8")
 
 
-def _kept() -> str | bool:
+def _kept(grammar: str) -> str | bool:
     """Where the parser's tables stay between two commands, if there is such a place.
 
-    Making them takes longer than running a small scenario; Lark makes them anew when the
-    grammar, its own version or Python's is another.
+    Making them takes longer than running a small scenario. Each grammar has a file of its
+    own: commands of another version may write theirs while this one reads.
     """
     folder = cache_folder()
-    return str(folder / "grammar.lalr") if folder else False
+    if folder is None:
+        return False
+    key = f"{grammar}\0{lark.__version__}\0{sys.version}"
+    return str(folder / f"grammar-{hashlib.sha256(key.encode()).hexdigest()[:16]}.lalr")
 
 
 def tree(text: str, file: str) -> Tree[Token]:
