@@ -35,7 +35,9 @@ BREAKS = {
     "context-ram": "I6 I7 tight",
     "context-list": "I7 tight",
     "context-list-early": "I7 tight",
+    "reserve-at-mmap": "I7 tight",
     "ours-at-unmap": "",
+    "mapcount": "",
     "ours": "",
 }
 # What the tracking has no part in: the kernel's own release of the last page of
@@ -61,8 +63,9 @@ def test_every_design_is_listed() -> None:
 
 @pytest.mark.parametrize("design", BREAKS)
 def test_library(design: str) -> None:
-    """Every program runs to its end, and just the known properties break."""
-    found = frozenset().union(*(run.broken for run in runs(design)))
+    """Every program without overlap runs to its end, and just the known properties break."""
+    alone = [run for run in runs(design) if not run.scenario.name.startswith("race-")]
+    found = frozenset().union(*(run.broken for run in alone))
     assert set(BREAKS[design].split()) == found
 
 
@@ -83,7 +86,7 @@ def test_nothing_stays_behind(design: str) -> None:
         assert () == run.leaked.processes
 
 
-@pytest.mark.parametrize("design", ["ours", "ours-at-unmap"])
+@pytest.mark.parametrize("design", ["mapcount", "ours", "ours-at-unmap"])
 @pytest.mark.parametrize("other", ["vm-pat", "track-context"])
 def test_ours_refuses_nothing(design: str, other: str) -> None:
     """Whatever 6.12 or 7.3 allows, ours allows too."""

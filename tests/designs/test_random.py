@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 
 from designs.programs import Program, broken, play, programs
 from examples import examples, until
+from pfntrack.check.judged.owners import trackable
 from pfntrack.designs import DESIGNS
 from pfntrack.designs.counted.ours import Ours
 from pfntrack.designs.counted.pieces import pieces_of
@@ -152,3 +153,44 @@ def test_entries_follow_the_runs() -> None:
         if e.start >= MACHINE.windows[0].start
     ]
     assert [(0, 1, 1), (0, 4, 0), (1, 2, 1), (2, 4, 1)] == shown
+
+
+MAPCOUNT = release_with("mapcount")
+
+
+@settings(some, max_examples=examples(300))
+@given(program=programs)
+def test_mapcount_keeps_every_property(program: Program) -> None:
+    """Nor does any program break something where the entry is the piece."""
+    done = []
+    for before, op, outcome in play(MAPCOUNT, program):
+        done.append(op)
+        assert [] == broken(MAPCOUNT, before, op, outcome), done
+
+
+@settings(some, max_examples=examples(200))
+@given(program=programs)
+def test_the_runs_of_mapcount_count_the_entries(program: Program) -> None:
+    """Each raw entry of device pages is marked, and counted once for its pfn."""
+    for _, _, outcome in play(MAPCOUNT, program):
+        if any(isinstance(event, Oops) for event in outcome.events):
+            return
+        entries = [run for each in outcome.world.processes for run in each.space.ptes]
+        counted = Counter(
+            pfn
+            for run in entries
+            if run.counted and run.pfn is not None
+            for pfn in range(run.pfn, run.pfn + run.end - run.start)
+        )
+        assert all(
+            run.counted == trackable(MACHINE, run.pfn, run.pfn + run.end - run.start)
+            for run in entries
+            if run.pfn is not None
+        )
+        assert counted == Counter(
+            {
+                pfn: run.count
+                for run in runs_of(outcome.world.phys)
+                for pfn in range(run.first, run.end)
+            }
+        )

@@ -7,10 +7,12 @@ from pfntrack.designs.caller_managed import CallerManaged
 from pfntrack.designs.context_list import CONTEXT_LIST_EARLY, CONTEXT_RAM, ContextList
 from pfntrack.designs.cost import Cost, Work
 from pfntrack.designs.counted.counted_tree import CountedTree
+from pfntrack.designs.counted.mapcount import Mapcount
 from pfntrack.designs.counted.ours import OURS_AT_UNMAP, Ours
 from pfntrack.designs.driver_hook import DriverHook
 from pfntrack.designs.forbid_partial_unmap import ForbidPartialUnmap
 from pfntrack.designs.pfn_per_vma import PfnPerVma
+from pfntrack.designs.reserve_at_mmap import ReserveAtMmap
 from pfntrack.designs.side_table import SideTable
 from pfntrack.designs.split_reservation import SplitReservation
 from pfntrack.designs.track_context import TrackContextDesign
@@ -51,7 +53,9 @@ DESIGNS: dict[str, Design] = {
         CONTEXT_RAM,
         ContextList(),
         CONTEXT_LIST_EARLY,
+        ReserveAtMmap(),
         OURS_AT_UNMAP,
+        Mapcount(),
         Ours(),
     )
 }

@@ -9,10 +9,12 @@ lookups of partial and fault-time mappings are the same in every kernel since
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterable
 
 import attrs
 
 from pfntrack.designs.cost import NOTHING, Cost
+from pfntrack.mm.pagetable import PteRun
 from pfntrack.mm.space import Mm
 from pfntrack.mm.step import Step, TrackContext
 from pfntrack.mm.vma import Vma
@@ -101,6 +103,39 @@ class Design:
         region: bool,
     ) -> Vma:
         return vma
+
+    def promised(self, step: Step, mm: Mm, vma: Vma, pfn: int, cache: CacheMode) -> tuple[int, Vma]:
+        """The driver's mmap says that the VMA, from its first page, will map `pfn` on."""
+        return 0, vma
+
+    def counts(self, step: Step, pfn: int, pages: int) -> bool:
+        """Are entries of these pages marked as counted?"""
+        return False
+
+    def insert_pages(
+        self, step: Step, vma: Vma, pfn: int, pages: int, cache: CacheMode
+    ) -> CacheMode:
+        """Insertion of one page or one huge leaf: the type to use."""
+        return self.insert(step, vma, pfn, cache)
+
+    def not_inserted(self, step: Step, pfn: int, pages: int) -> None:
+        """There was an entry already, or no page table."""
+
+    def replaced(self, step: Step, run: PteRun) -> None:
+        """A copy has replaced the raw entry `run`, and the TLB was flushed."""
+
+    def cleared(self, step: Step, runs: Iterable[PteRun]) -> None:
+        """Counted entries `runs` are being cleared; CPUs may use them until the flush."""
+
+    def torn(self, step: Step, runs: Iterable[PteRun]) -> None:
+        """Counted huge leaves `runs` are cleared, and flushed, by a cut through them."""
+
+    def may_copy(self, step: Step) -> int:
+        """May raw entries be copied for a child? An error ends the fork."""
+        return 0
+
+    def copied(self, step: Step, runs: Iterable[PteRun]) -> None:
+        """Entries of a child that copy the counted `runs` are about to be made."""
 
     def flushed(self, step: Step) -> None:
         """The TLB is flushed: what `zap` put into `step.dying` may be released now.

@@ -45,13 +45,18 @@ class Parametric(Driver):
     def mmap(self, step: Step, mm: Mm, vma: Vma) -> tuple[int, Vma]:
         file = _file(vma)
         vma = mm.change(vma, prot=step.machine.layout.granted(file.cache))
+        calls = _calls(file, vma)
+        if any(pages <= 0 or at + pages > vma.end for at, pages in calls):
+            return -errno.EINVAL, vma
+        if calls != [(vma.start, vma.pages)]:
+            # Not one remap of the whole: a design may want to know what it will be.
+            error, vma = step.tracking.promised(step, mm, vma, self._pfn(vma), vma.prot)
+            if error:
+                return error, vma
         if file.mode in ("fault", "fault_all"):
             return 0, mm.change(vma, flags=vma.flags | VM_REMAP_FLAGS)
         if file.mode == "narrow":
             return self._narrow(step, mm, vma)
-        calls = _calls(file, vma)
-        if any(pages <= 0 or at + pages > vma.end for at, pages in calls):
-            return -errno.EINVAL, vma
         if file.mode == "iomap":
             return vm_iomap_memory(step, mm, vma, _window(file))
         pfn = self._pfn(vma) - vma.start
@@ -104,11 +109,15 @@ def _window(file: File) -> Window:
 
 def _calls(file: File, vma: Vma) -> list[tuple[int, int]]:
     """The (page, pages) of each remap_pfn_range() call at mmap."""
+    if file.mode in ("fault", "fault_all"):
+        return []
     first = vma.start + file.first
     pages = file.pages or vma.end - first
     if file.mode == "two":
         half = vma.pages // 2
         return [(vma.start, half), (vma.start + half, vma.pages - half)]
+    if file.mode == "narrow":
+        return [(page, 1) for page in range(vma.start, vma.end)]
     if file.mode == "pagewise":
         return [(page, 1) for page in range(first, first + pages)]
     return [(first, pages)]

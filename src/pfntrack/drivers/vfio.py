@@ -115,7 +115,8 @@ class VfioPci(Driver):
             pgoff = bar.pfn + offset
         else:
             flags |= VM_ALLOW_ANY_UNCACHED
-        return 0, mm.change(vma, flags=flags, pgoff=pgoff, prot=CacheMode.UC_MINUS)
+        vma = mm.change(vma, flags=flags, pgoff=pgoff, prot=CacheMode.UC_MINUS)
+        return step.tracking.promised(step, mm, vma, bar.pfn + offset, vma.prot)
 
     def fault(self, step: Step, mm: Mm, vma: Vma, page: int) -> str:
         if _bdf(_file(vma)) in step.phys.undecoded:

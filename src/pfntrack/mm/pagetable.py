@@ -29,6 +29,7 @@ class PteRun:
     `dirty` is the hardware bit of a raw entry; on a copied page it means that
     the process owns the page alone. `protnone` entries are present for the
     kernel but not for the CPU. `stamped` copies hold what a program stored.
+    `counted` raw entries hold a count, in a design that marks them.
     """
 
     start: int
@@ -40,6 +41,7 @@ class PteRun:
     huge: bool = False
     protnone: bool = False
     stamped: bool = False
+    counted: bool = False
 
     @property
     def special(self) -> bool:
@@ -94,6 +96,25 @@ def split_huge(table: PageTable, start: int, end: int) -> PageTable:
         if edge != block and any(run.huge for run in within(table, edge - 1, edge + 1)):
             table = _without(table, block, block + PTRS_PER_PTE)
     return table
+
+
+def torn(table: PageTable, start: int, end: int) -> list[PteRun]:
+    """Counted huge leaves that `split_huge` takes for these bounds."""
+    blocks_cut = sorted({edge // PTRS_PER_PTE for edge in (start, end) if edge % PTRS_PER_PTE})
+    return [
+        run
+        for block in blocks_cut
+        for run in within(table, block * PTRS_PER_PTE, (block + 1) * PTRS_PER_PTE)
+        if run.huge and run.counted
+    ]
+
+
+def lost(table: PageTable, start: int, end: int) -> list[PteRun]:
+    """Counted entries that `clear` takes: those of `[start, end)`, huge leaves whole."""
+    leaves = torn(table, start, end)
+    rest = _without(table, start, end) if leaves else ()
+    outside = [part for leaf in leaves for part in within(rest, leaf.start, leaf.end)]
+    return [run for run in within(table, start, end) if run.counted] + outside
 
 
 def clear(

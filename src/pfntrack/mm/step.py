@@ -8,11 +8,12 @@ by the release that is being modelled, so `mm` depends on neither.
 from __future__ import annotations
 
 import enum
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Protocol
 
 import attrs
 
+from pfntrack.mm.pagetable import PteRun
 from pfntrack.mm.points import Lock, Points
 from pfntrack.mm.space import Mm
 from pfntrack.mm.vma import VM_PFNMAP, File, Vma
@@ -117,6 +118,8 @@ class Step(Context, Points):
         self.mapping = False
         self.stack: tuple[str, ...] = ()
         self.warned: set[str] = set()
+        # Pages that the last remap_pfn_range() has written, from its first on.
+        self.filled = 0
         # What the tracking lets go of after the next flush (`struct mmu_gather`).
         self.dying: list[tuple[int, ...]] = []
 
@@ -235,6 +238,44 @@ class Tracking(Protocol):
         `region` says that the VMA goes with them (munmap, exit, a failed
         mmap); otherwise it stays (truncation, revocation, a driver's zap).
         """
+        ...
+
+    def promised(self, step: Step, mm: Mm, vma: Vma, pfn: int, cache: CacheMode) -> tuple[int, Vma]:
+        """The driver's mmap says that the VMA, from its first page, will map `pfn` on."""
+        ...
+
+    def counts(self, step: Step, pfn: int, pages: int) -> bool:
+        """Are entries of these pages marked as counted?"""
+        ...
+
+    def insert_pages(
+        self, step: Step, vma: Vma, pfn: int, pages: int, cache: CacheMode
+    ) -> CacheMode:
+        """Insertion of one page or one huge leaf: the type to use."""
+        ...
+
+    def not_inserted(self, step: Step, pfn: int, pages: int) -> None:
+        """There was an entry already, or no page table."""
+        ...
+
+    def replaced(self, step: Step, run: PteRun) -> None:
+        """A copy has replaced the raw entry `run`, and the TLB was flushed."""
+        ...
+
+    def cleared(self, step: Step, runs: Iterable[PteRun]) -> None:
+        """Counted entries `runs` are being cleared; CPUs may use them until the flush."""
+        ...
+
+    def torn(self, step: Step, runs: Iterable[PteRun]) -> None:
+        """Counted huge leaves `runs` are cleared, and flushed, by a cut through them."""
+        ...
+
+    def may_copy(self, step: Step) -> int:
+        """May raw entries be copied for a child? An error ends the fork."""
+        ...
+
+    def copied(self, step: Step, runs: Iterable[PteRun]) -> None:
+        """Entries of a child that copy the counted `runs` are about to be made."""
         ...
 
     def flushed(self, step: Step) -> None:

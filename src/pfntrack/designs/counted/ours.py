@@ -30,17 +30,15 @@ import attrs
 from pfntrack.designs.base import Design, reservable, whole
 from pfntrack.designs.cost import LOOKUP, NOTHING, Cost, Work
 from pfntrack.designs.counted.pieces import Piece, Pieces, inside, joined, leaf, outside, pieces_of
-from pfntrack.designs.counted.runs import COUNTED, drop, hold, run_at
+from pfntrack.designs.counted.runs import COUNTED, drop, hold, run_at, types_of
 from pfntrack.mm.pagetable import PTRS_PER_PTE
 from pfntrack.mm.space import Mm
 from pfntrack.mm.step import Step, TrackContext
 from pfntrack.mm.vma import Vma
 from pfntrack.pat.cachemode import CacheMode
-from pfntrack.pat.context import Context
 from pfntrack.pat.memtype import pat_x_mtrr_type
-from pfntrack.pat.memtype_interval import memtype_lookup
 from pfntrack.pat.physical import Physical
-from pfntrack.pat.ram import PAGE_SHIFT, PAGE_SIZE
+from pfntrack.pat.ram import PAGE_SHIFT
 
 _TWO = Work(tree=2)
 COST = Cost(
@@ -117,7 +115,7 @@ class Ours(Design):
             return self.lookup_range(step, pfn, pages, cache)
         start, end = pfn << PAGE_SHIFT, (pfn + pages) << PAGE_SHIFT
         step.point("pfnmap_track", "memtype_lock, the types are looked up")
-        kinds = set(step.ask(_types, start, end))
+        kinds = set(step.ask(types_of, start, end))
         if len(kinds) > 1:
             step.note("pfnmap_track", "the part meets entries of two types: -EINVAL")
             return -errno.EINVAL, cache
@@ -193,12 +191,6 @@ OURS_AT_UNMAP = Ours(
 
 def _keep(mm: Mm, vma: Vma, pieces: Pieces) -> Vma:
     return mm.change(vma, track=joined(pieces) or None)
-
-
-def _types(ctx: Context, start: int, end: int) -> tuple[CacheMode, ...]:
-    """Types that are reserved for the pages of `[start, end)` bytes."""
-    entries = (memtype_lookup(ctx.phys.tree, at) for at in range(start, end, PAGE_SIZE))
-    return tuple(entry.type for entry in entries if entry)
 
 
 def _replace(mm: Mm, vma: Vma, piece: Piece) -> Vma:

@@ -16,9 +16,9 @@ import attrs
 from pfntrack.mm.step import Step, TrackContext
 from pfntrack.pat.cachemode import CacheMode
 from pfntrack.pat.context import Context
-from pfntrack.pat.memtype_interval import Memtype, Tree, insert
+from pfntrack.pat.memtype_interval import Memtype, Tree, insert, memtype_lookup
 from pfntrack.pat.physical import Physical
-from pfntrack.pat.ram import PAGE_SHIFT
+from pfntrack.pat.ram import PAGE_SHIFT, PAGE_SIZE
 
 # The ghost owner of all entries that stand for runs.
 COUNTED = 1
@@ -84,6 +84,12 @@ def _store(ctx: Context, runs: Runs) -> None:
         if entry.owner != COUNTED:
             tree = insert(tree, entry)
     ctx.phys = attrs.evolve(ctx.phys, tracking=runs or None, tree=tree)
+
+
+def types_of(ctx: Context, start: int, end: int) -> tuple[CacheMode, ...]:
+    """Types that are reserved for the pages of `[start, end)` bytes."""
+    entries = (memtype_lookup(ctx.phys.tree, at) for at in range(start, end, PAGE_SIZE))
+    return tuple(entry.type for entry in entries if entry)
 
 
 def run_at(phys: Physical, pfn: int) -> TrackContext | None:

@@ -132,6 +132,7 @@ def do_wp_page(step: Step, mm: Mm, vma: Vma, run: PteRun) -> str:
     mm.ptes = pagetable.put(pagetable.clear(mm.ptes, run.start, run.end), copy)
     if run.special:
         step.tracking.cow(step, mm, vma, run.start)
+        step.tracking.replaced(step, run)
     return "done"
 
 

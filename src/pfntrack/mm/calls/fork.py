@@ -128,6 +128,10 @@ def _copy_tables(step: Step, child: Mm, parent: Mm, src: Vma) -> int:
         if block in parent.tables and pte_alloc(step, child, block):
             return -errno.ENOMEM
         runs = pagetable.within(parent.ptes, low, high)
+        counted = [run for run in runs if run.counted]
+        if counted and (error := step.tracking.may_copy(step)):
+            return error
+        step.tracking.copied(step, counted)
         child.ptes = pagetable.put(child.ptes, *map(copied, runs))
         parent.ptes = pagetable.change(parent.ptes, low, high, kept)
     return 0

@@ -235,6 +235,7 @@ def move_page_tables(
         elif old in mm.tables and not back and (error := pte_alloc(step, mm, new)):
             return error
         if huge and not whole:
+            step.tracking.torn(step, pagetable.torn(mm.ptes, source, source + extent))
             mm.ptes = pagetable.split_huge(mm.ptes, source, source + extent)
             runs = pagetable.within(mm.ptes, source, source + extent)
         mm.ptes = pagetable.clear(mm.ptes, source, source + extent)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import errno
 
+import attrs
+
 from pfntrack.mm import pagetable
 from pfntrack.mm.calls.mprotect import vma_wants_writenotify
 from pfntrack.mm.calls.unmap import zap_page_range_single
@@ -38,10 +40,13 @@ def writable_prot(step: Step, vma: Vma) -> bool:
     return shared and (step.mapping or not vma_wants_writenotify(step, vma))
 
 
-def entry(step: Step, vma: Vma, start: int, end: int, pfn: int, cache: CacheMode) -> PteRun:
+def entry(
+    step: Step, vma: Vma, start: int, end: int, pfn: int, cache: CacheMode, *, counted: bool
+) -> PteRun:
     """Raw entries as the driver's prot makes them."""
     write = writable_prot(step, vma)
-    return PteRun(start, end, pfn, cache, write, protnone=not vma.flags & VM_ACCESS)
+    denied = not vma.flags & VM_ACCESS
+    return PteRun(start, end, pfn, cache, write, protnone=denied, counted=counted)
 
 
 def remap_pfn_range(
@@ -49,6 +54,7 @@ def remap_pfn_range(
 ) -> tuple[int, Vma]:
     """Map `pages` pfns from `pfn` at page `at`: (error, VMA)."""
     stack, step.stack = step.stack, ("remap_pfn_range", *step.stack)
+    step.filled = 0
     error, vma = _ORDERS[step.quirks.remap_order](step, mm, vma, at, pfn, pages, cache)
     step.stack = stack
     if not error and (at, at + pages) == (vma.start, vma.end):
@@ -140,7 +146,8 @@ def _fill(
     step: Step, mm: Mm, vma: Vma, at: int, pfn: int, pages: int, cache: CacheMode
 ) -> tuple[int, Vma]:
     """Write the entries table by table; each must be empty and its table allocated."""
-    end = at + pages
+    step.filled, end = 0, at + pages
+    counted = step.tracking.counts(step, pfn, pages)
     for block in blocks(at, end):
         step.point("remap_pte_range", "the page-table lock, entries made")
         low = max(at, block * PTRS_PER_PTE)
@@ -151,7 +158,9 @@ def _fill(
             step.note("remap_pte_range", "an entry is already present: BUG")
             step.emit(Oops("memory.c", "remap_pte_range"))
             return -errno.EFAULT, vma
-        mm.ptes = pagetable.put(mm.ptes, entry(step, vma, low, high, pfn + low - at, cache))
+        run = entry(step, vma, low, high, pfn + low - at, cache, counted=counted)
+        mm.ptes = pagetable.put(mm.ptes, run)
+        step.filled = high - at
     return 0, step.reread(mm, vma)
 
 
@@ -173,17 +182,21 @@ def vmf_insert_pfn(step: Step, mm: Mm, vma: Vma, page: int, pfn: int, *, huge: b
     if is_cow_mapping(vma.flags):
         step.emit(Oops("memory.c", "vmf_insert_pfn_prot"))
         return "SIGBUS"
-    cache = step.tracking.insert(step, vma, pfn, vma.prot)
     pages = PTRS_PER_PTE if huge else 1
+    cache = step.tracking.insert_pages(step, vma, pfn, pages, vma.prot)
     step.point("insert_pfn", "the page-table lock, an entry made if there is none")
     if not huge and pte_alloc(step, mm, page // PTRS_PER_PTE):
+        step.tracking.not_inserted(step, pfn, pages)
         return "oom"
     if not pagetable.within(mm.ptes, page, page + pages):
-        run = entry(step, vma, page, page + pages, pfn, cache)
+        counted = step.tracking.counts(step, pfn, pages)
+        run = entry(step, vma, page, page + pages, pfn, cache, counted=counted)
         mm.ptes = pagetable.put(mm.ptes, _huge(run) if huge else run)
         step.tracking.inserted(step, mm, vma, page, pfn, pages, cache)
+    else:
+        step.tracking.not_inserted(step, pfn, pages)
     return "done"
 
 
 def _huge(run: PteRun) -> PteRun:
-    return PteRun(run.start, run.end, run.pfn, run.cache, run.write, huge=True)
+    return attrs.evolve(run, huge=True, protnone=False)

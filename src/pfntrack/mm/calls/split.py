@@ -34,6 +34,7 @@ def __split_vma(step: Step, mm: Mm, vma: Vma, at: int, *, new_below: bool) -> in
     error, new = vm_area_dup(step, vma)
     if error:
         return error
+    step.tracking.torn(step, pagetable.torn(mm.ptes, at, at))
     mm.ptes = pagetable.split_huge(mm.ptes, at, at)
     step.i_mmap_change(vma.file)
     vma = step.reread(mm, vma)

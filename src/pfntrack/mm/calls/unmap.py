@@ -44,6 +44,8 @@ def unmap_single_vma(
             for first, last in step.present(mm, low, high):
                 vma = step.reread(mm, vma)
                 vma = step.tracking.zap(step, mm, vma, first, last, region=region)
+        if tracks and follows:
+            step.tracking.cleared(step, pagetable.lost(mm.ptes, low, high))
         step.clearing(mm, low, high)
         mm.ptes = pagetable.clear(mm.ptes, low, high, keep)
     step.stack = stack
