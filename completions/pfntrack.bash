@@ -34,7 +34,7 @@ _pfntrack_arguments['scenarios test']='scenario ...'
 _pfntrack_values['scenarios test --with']=model,
 _pfntrack_options['scenarios format']='-h --help --check --in-place'
 _pfntrack_arguments['scenarios format']='scenario ...'
-_pfntrack_options[check]='-h --help --release --design --property --preset --bounds --ops --symmetry --depth --time --memory --all --workers --hash-only --checkpoint --interval --resume --output --no-output --quiet --json --ktap --junit --html'
+_pfntrack_options[check]='-h --help --release --design --property --preset --bounds --ops --symmetry --concurrent --depth --time --memory --all --workers --hash-only --checkpoint --interval --resume --output --no-output --quiet --json --ktap --junit --html'
 _pfntrack_values['check --release']=release
 _pfntrack_values['check --design']=design
 _pfntrack_values['check --property']=property,
@@ -193,7 +193,7 @@ _pfntrack_words[compare_preset]='quick default deep'
 _pfntrack_words[check_preset]='quick default deep'
 _pfntrack_words[bugs_workers]='1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63 64'
 _pfntrack_words[study_preset]='quick default deep'
-_pfntrack_words[schema_name]='state run comparison conformance repro check race bugs difference study triage audit audit-place audit-diff audit-watch'
+_pfntrack_words[schema_name]='state run comparison conformance repro check race concurrent bugs difference study triage audit audit-place audit-diff audit-watch'
 _pfntrack_words[completion_shell]='bash zsh fish'
 
 # Sets what stands at the cursor: `place` (command and action), `kind` of the value there.

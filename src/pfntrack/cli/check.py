@@ -19,6 +19,7 @@ from pfntrack.check.search.bounds import PRESETS
 from pfntrack.check.search.explore import Limits, Search
 from pfntrack.check.search.trace import scenario
 from pfntrack.check.text import cost_text, text
+from pfntrack.cli import concurrent
 from pfntrack.cli.common import (
     add_html,
     add_model,
@@ -61,6 +62,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--symmetry",
         action="store_true",
         help="treat processes as interchangeable (up to 3); taken back where that is not sound",
+    )
+    search.add_argument(
+        "--concurrent",
+        action="store_true",
+        help="behind every program of up to --depth operations (default: 1), let every pair of "
+        "operations overlap, in all schedules; in one process, without checkpoints",
     )
     limits = parser.add_argument_group("how long")
     limits.add_argument("--depth", type=positive, metavar="N", help="programs of up to N steps")
@@ -107,6 +114,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Do it."""
     setting, watched = search_setting(args, chosen(args)), properties_of(args.properties)
+    if args.concurrent:
+        if args.symmetry or args.checkpoint or args.resume or args.html or args.ktap or args.junit:
+            raise InputFormatError("--concurrent takes bounds, operations, --depth and --time")
+        return concurrent.run(args, setting)
     if args.symmetry and setting.bounds.processes > 3:
         raise InputFormatError("--symmetry is sound for up to 3 processes")
     if not args.quiet and not jit.is_cached():

@@ -14,9 +14,10 @@ from pfntrack.cli.common import (
     say,
     write_json,
     write_scenario,
+    write_text,
 )
 from pfntrack.edges.files import make_folder
-from pfntrack.report.race import race_json, race_text
+from pfntrack.report.race import race_json, race_svg, race_text
 from pfntrack.scenario import find, format_scenario
 
 DESCRIPTION = """\
@@ -49,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         type=Path,
         metavar="DIR",
-        help="write each finding as a scenario with its schedule into this folder",
+        help="write each finding into this folder: a scenario with its schedule, and a picture",
     )
     add_json(parser)
 
@@ -76,6 +77,7 @@ def _write(raced: list[Raced], folder: Path) -> dict[int, str]:
             made = as_scenario(each, finding)
             path = folder / f"{made.name}-{each.number}-{number}.pfn"
             write_scenario(path, format_scenario(made))
+            write_text(path.with_suffix(".svg"), race_svg(each, finding))
             files[id(finding)] = str(path)
     if not files:
         say("pfntrack: nothing was found, and nothing written")

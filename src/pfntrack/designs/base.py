@@ -194,6 +194,13 @@ class Design:
         return step.ask(_reserve, owner, pfn, pages, cache, strict)
 
     @staticmethod
+    def reserve_now(
+        step: Step, owner: int, pfn: int, pages: int, cache: CacheMode, *, strict: bool = False
+    ) -> tuple[int, CacheMode]:
+        """The same where others have been let in already, before `owner` was chosen as free."""
+        return step.ask(_reserve, owner, pfn, pages, cache, strict)
+
+    @staticmethod
     def release(step: Step, owner: int, pfn: int, pages: int) -> None:
         """`free_pfn_range()` in pages, in the name of the ghost `owner`."""
         step.point("memtype_free", "memtype_lock")

@@ -90,11 +90,12 @@ class CallerManaged(Design):
     def _first_map(
         self, step: Step, mm: Mm, vma: Vma, window: Window, cache: CacheMode
     ) -> tuple[int, Vma]:
+        step.point("memtype_reserve", "memtype_lock")
         held = _held(step.phys)
         found = next((each for each in held if each.pfn == window.pfn), None)
         if found is None:
             number = unused({each.id for each in held})
-            error, _ = self.reserve(step, number, window.pfn, window.pages, cache)
+            error, _ = self.reserve_now(step, number, window.pfn, window.pages, cache)
             if error:
                 step.note(self.name, "the driver cannot reserve its window: -EINVAL")
                 return -errno.EINVAL, vma

@@ -85,6 +85,7 @@ class ContextList(TrackContextDesign):
         if reserves and numbers(vma) and not self.many:
             step.note("remap_pfn_range_track", "the VMA already has a context: -EINVAL")
             return -errno.EINVAL, cache, vma
+        step.point("memtype_reserve", "memtype_lock")
         number = step.ask(unused_number) if reserves else 0
         error, cache = self._pfnmap_track(step, number, pfn, pages, cache)
         if error:

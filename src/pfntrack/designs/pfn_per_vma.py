@@ -63,8 +63,9 @@ class PfnPerVma(Design):
         if self.tracked(vma):
             step.note(self.name, "a second full remap: what the VMA answered for goes first")
             self.release(step, vma.owner, self.pfn(vma), vma.pages)
+        step.point("memtype_reserve", "memtype_lock")
         owner = step.new_owner()
-        error, cache = self.reserve(step, owner, pfn, pages, cache)
+        error, cache = self.reserve_now(step, owner, pfn, pages, cache)
         if error:
             step.undo(before)
             return -errno.EINVAL, cache, vma
@@ -90,9 +91,11 @@ class PfnPerVma(Design):
         """The child reserves for itself, with the type that the tree knows."""
         if not self.tracked(src):
             return 0, dst, 0
-        pfn, owner = self.pfn(src), step.new_owner()
+        pfn = self.pfn(src)
         cache = self.lookup_page(step, pfn, CacheMode.WB)
-        error, _ = self.reserve(step, owner, pfn, src.pages, cache, strict=True)
+        step.point("memtype_reserve", "memtype_lock")
+        owner = step.new_owner()
+        error, _ = self.reserve_now(step, owner, pfn, src.pages, cache, strict=True)
         if error:
             return error, dst, 0
         return 0, dst_mm.replace(dst, attrs.evolve(self.mark(dst, pfn), owner=owner)), pfn

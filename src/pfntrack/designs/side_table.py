@@ -73,9 +73,10 @@ class SideTable(Design):
             return -errno.ENOMEM, cache, vma
         before = step.save()
         self.free(step, vma)
+        step.point("memtype_reserve", "memtype_lock")
         rows = rows_of(step.phys)
         number = unused({row.id for row in rows})
-        error, cache = self.reserve(step, number, pfn, pages, cache)
+        error, cache = self.reserve_now(step, number, pfn, pages, cache)
         if error:
             step.undo(before)
             return -errno.EINVAL, cache, vma

@@ -59,6 +59,7 @@ class TrackContextDesign(Design):
         if vma.track is not None:
             step.note("remap_pfn_range_track", "the VMA already has a context: -EINVAL")
             return -errno.EINVAL, cache, vma
+        step.point("memtype_reserve", "memtype_lock")
         number = step.ask(unused_number)
         error, cache = self._pfnmap_track(step, number, pfn, pages, cache)
         if error:
@@ -95,7 +96,7 @@ class TrackContextDesign(Design):
         if step.fails("pfnmap_track"):
             return step.struck, cache
         step.call("pfnmap_track", pfn=pfn, pages=pages)
-        error, cache = self.reserve(step, number, pfn, pages, cache)
+        error, cache = self.reserve_now(step, number, pfn, pages, cache)
         step.call("pfnmap_track_ret", ret=error)
         return error, cache
 

@@ -15,6 +15,7 @@ from pfntrack.releases.kernel import Kernel
 from pfntrack.report.facts import result_word
 from pfntrack.report.json_run import release_json, row_json
 from pfntrack.report.lanes import lanes
+from pfntrack.report.lanes_svg import lanes_svg
 from pfntrack.report.text import notes
 from pfntrack.scenario.text import format_op, format_scenario, format_schedule
 
@@ -95,6 +96,15 @@ def _schedules(raced: Raced) -> Iterator[str]:
         yield ""
         yield f"{finding.property}, schedule {format_schedule(shortened(finding))}:"
         yield from lanes(found, *sides)
+
+
+def race_svg(raced: Raced, finding: Finding) -> str:
+    """The picture of the schedule that shows a finding."""
+    overlap, machine = raced.race.overlap, raced.scenario.machine
+    sides = format_op(overlap.left, machine), format_op(overlap.right, machine)
+    where = f"{raced.scenario.name} on {raced.release.title}"
+    title = f"{where}: {finding.property}: {finding.violation.reason}"
+    return lanes_svg(shown(raced, finding), *sides, title)
 
 
 def shown(raced: Raced, finding: Finding) -> list[Row]:

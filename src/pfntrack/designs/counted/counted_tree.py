@@ -57,9 +57,10 @@ class CountedTree(PfnPerVma):
         if not whole(vma, at, pages):
             error, cache = self.lookup_range(step, pfn, pages, cache)
             return error, cache, vma
+        step.point("memtype_reserve", "memtype_lock")
         before = step.save()
         self._drop(step, vma)
-        error, cache = self.reserve(step, COUNTED, pfn, pages, cache)
+        error, cache = self.reserve_now(step, COUNTED, pfn, pages, cache)
         if error:
             step.undo(before)
             return -errno.EINVAL, cache, vma

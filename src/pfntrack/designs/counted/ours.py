@@ -84,15 +84,18 @@ class Ours(Design):
             return -errno.EINVAL, cache, vma
         if step.fails("pfnmap_track_ctx_alloc"):
             return -errno.ENOMEM, cache, vma
-        before, tracks = step.save(), pages > 0
+        tracks = pages > 0
         if whole(vma, at, pages):
+            step.point("memtype_reserve", "memtype_lock")
+            before = step.save()
             _drop(step, here)
-            error, cache = self.reserve(step, COUNTED, pfn, pages, cache)
+            error, cache = self.reserve_now(step, COUNTED, pfn, pages, cache)
+            if error:
+                step.undo(before)
         else:
             tracks = tracks and self.follows_entries
             error, cache = self._ask(step, pfn, pages, cache)
         if error:
-            step.undo(before)
             return error, cache, vma
         if tracks and reservable(step, pfn, pages):
             hold(step, pfn, pages, cache)

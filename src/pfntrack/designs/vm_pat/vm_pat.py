@@ -62,8 +62,9 @@ class VmPat(Design):
             return step.struck, cache, vma
         step.call("track_pfn_remap", vma=_span(vma), pfn=pfn, addr=at, pages=pages)
         if whole(vma, at, pages):
+            step.point("memtype_reserve", "memtype_lock")
             owner = step.new_owner()
-            error, cache = self.reserve(step, owner, pfn, pages, cache)
+            error, cache = self.reserve_now(step, owner, pfn, pages, cache)
             if not error:
                 step.vm_flags_set("track_pfn_remap")
                 step.note("track_pfn_remap", "the call covers the whole VMA: reserved, VM_PAT set")
@@ -100,8 +101,9 @@ class VmPat(Design):
         if self.tracked(src):
             error, pfn, cache = self.get_pat_info(step, src_mm, src, "track_pfn_copy", prot=True)
             if not error:
+                step.point("memtype_reserve", "memtype_lock")
                 owner = step.new_owner()
-                error, _ = self.reserve(step, owner, pfn, src.pages, cache, strict=True)
+                error, _ = self.reserve_now(step, owner, pfn, src.pages, cache, strict=True)
             if not error:
                 step.note("track_pfn_copy", "the child gets a reservation of its own")
                 step.point("track_pfn_copy", "VM_PAT of the child is set")

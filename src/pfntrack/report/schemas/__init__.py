@@ -14,6 +14,7 @@ NAMES = (
     "repro",
     "check",
     "race",
+    "concurrent",
     "bugs",
     "difference",
     "study",
