@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pfntrack.check.race.search import Concurrent, Coverage, search
 from pfntrack.check.search.setting import Setting
-from pfntrack.cli.common import say, write_json, write_scenario
+from pfntrack.cli.common import write_json, write_scenario
 from pfntrack.edges.files import make_folder
 from pfntrack.edges.streams import transient
 from pfntrack.report.concurrent import concurrent_json, concurrent_text, example_scenario
@@ -55,6 +55,4 @@ def _write(setting: Setting, found: Concurrent, folder: Path) -> dict[str, str]:
         path = folder / f"{made.name}.pfn"
         write_scenario(path, format_scenario(made))
         files[name] = str(path)
-    if not files and not found.why:
-        say("pfntrack: nothing was found")
     return files

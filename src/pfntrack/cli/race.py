@@ -11,7 +11,6 @@ from pfntrack.cli.common import (
     add_model,
     add_scenario,
     chosen,
-    say,
     write_json,
     write_scenario,
     write_text,
@@ -79,6 +78,4 @@ def _write(raced: list[Raced], folder: Path) -> dict[int, str]:
             write_scenario(path, format_scenario(made))
             write_text(path.with_suffix(".svg"), race_svg(each, finding))
             files[id(finding)] = str(path)
-    if not files:
-        say("pfntrack: nothing was found, and nothing written")
     return files
