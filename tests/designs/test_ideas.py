@@ -23,7 +23,7 @@ def lab(design: str) -> Lab:
 
 @pytest.mark.parametrize(
     "design",
-    "pfn-per-vma driver-hook side-table forbid-partial-unmap counted-tree track-context".split(),
+    "pfn-per-vma driver-hook side-table counted-tree track-context".split(),
 )
 def test_release_needs_no_page_table(design: str) -> None:
     """After everything was zapped the release still finds its range, in silence."""
@@ -91,20 +91,26 @@ def test_side_table_shares() -> None:
     assert 1 == it.vma(0).track
 
 
-def test_forbid_partial_unmap_refuses() -> None:
-    """Whatever would split a tracked mapping is refused, and changes nothing."""
-    it = lab("forbid-partial-unmap")
+def test_forbid_partial_zap() -> None:
+    """A part is not zapped and stays mapped; all of a VMA is, and releases as before."""
+    it = lab("forbid-partial-zap")
     it.map(driver())
     before = it.world.process("A").space
-    assert "EINVAL" == it.munmap(1, 1)
-    assert "EINVAL" == it.mprotect(0, 2)
-    assert "EINVAL" == it.mremap(0, 4, 2)
-    assert "EINVAL" == it.mremap(0, 1, 1, to=16)
-    assert "EINVAL" == it.do(ops.AnonOver("A", 2, 1))
+    it.zap(1, 1)
     assert before == it.world.process("A").space
-    assert "ok" == it.mremap(0, 4, 4, to=16)
-    assert "ok" == it.munmap(16, 4)
-    assert "-" == it.reserved()
+    assert ("ok", "[0,4)U") == (it.read(1), it.reserved())
+    it.zap()
+    assert ("-", "-", []) == (it.reserved(), it.ptes(), it.log())
+
+
+def test_forbid_partial_zap_lets_programs_split() -> None:
+    """munmap, mprotect and mremap of a part go through a split."""
+    it = lab("forbid-partial-zap")
+    it.map(driver())
+    assert "ok" == it.munmap(3, 1)
+    assert "ok" == it.mprotect(1, 2)
+    it.zap(1, 2)
+    assert "[0,1)W+0Uw" == it.ptes()
 
 
 def test_caller_managed_has_one_type_per_window() -> None:

@@ -27,7 +27,7 @@ BREAKS = {
     "pfn-per-vma": "I1 I2 I3 I4 I6 I7 tight",
     "driver-hook": "I1 I2 I3 I4 I6 I7 tight",
     "side-table": "I2 I7 tight",
-    "forbid-partial-unmap": "I1 I2 I3 I6",
+    "forbid-partial-zap": "I1 I3 I4 I6 I7 tight",
     "caller-managed": "I2 I5 I6 I7",
     "split-reservation": "I1 I2 I4 I5 I6 tight",
     "counted-tree": "I2",

@@ -10,7 +10,7 @@ from pfntrack.designs.counted.counted_tree import CountedTree
 from pfntrack.designs.counted.mapcount import Mapcount
 from pfntrack.designs.counted.ours import OURS_AT_UNMAP, Ours
 from pfntrack.designs.driver_hook import DriverHook
-from pfntrack.designs.forbid_partial_unmap import ForbidPartialUnmap
+from pfntrack.designs.forbid_partial_zap import ForbidPartialZap
 from pfntrack.designs.pfn_per_vma import PfnPerVma
 from pfntrack.designs.reserve_at_mmap import ReserveAtMmap
 from pfntrack.designs.side_table import SideTable
@@ -45,7 +45,7 @@ DESIGNS: dict[str, Design] = {
         PfnPerVma(),
         DriverHook(),
         SideTable(),
-        ForbidPartialUnmap(),
+        ForbidPartialZap(),
         CallerManaged(),
         SplitReservation(),
         CountedTree(),

@@ -92,6 +92,10 @@ class Design:
     def cow(self, step: Step, mm: Mm, vma: Vma, page: int) -> None:
         """A copy has replaced the raw page."""
 
+    def may_zap(self, step: Step, vma: Vma, start: int, end: int) -> bool:
+        """May `[start, end)` be cleared while the VMA stays? If not, nothing happens."""
+        return True
+
     def zap(
         self,
         step: Step,

@@ -232,6 +232,10 @@ class Tracking(Protocol):
         """A store has replaced the raw `page` of a private mapping by a copy."""
         ...
 
+    def may_zap(self, step: Step, vma: Vma, start: int, end: int) -> bool:
+        """May `[start, end)` be cleared while the VMA stays? If not, nothing happens."""
+        ...
+
     def zap(self, step: Step, mm: Mm, vma: Vma, start: int, end: int, *, region: bool) -> Vma:
         """Entries of `[start, end)` are about to be cleared.
 

@@ -36,6 +36,9 @@ def unmap_single_vma(
     """
     stack, step.stack = step.stack, ("unmap_single_vma", *step.stack)
     tracks, follows = pfnmap(vma), step.tracking.follows_entries
+    if tracks and not region and not step.tracking.may_zap(step, vma, start, end):
+        step.stack = stack
+        return vma
     if tracks and not follows:
         vma = step.tracking.zap(step, mm, vma, start, end, region=region)
     keep = None if even_cows else _copied
