@@ -16,7 +16,11 @@ LAB_PACKAGES := qemu-system-x86 qemu-utils util-linux gcc gcc-12 libc6-dev make 
 # And for kernels that are built here (lab build).
 KERNEL_PACKAGES := flex bison libelf-dev libssl-dev perl xz-utils patch coccinelle
 
-.PHONY: help venv dev demo docs man test test-deep test-browser test-lab test-lab-all install-lab test-package lint format bench collector clean
+# What tests beside those want: a browser, shells, readers of pages, another model checker.
+TEST_PACKAGES := chromium chromium-driver zsh fish spin gcc libc6-dev make cpio zstd man-db groff \
+  coccinelle
+
+.PHONY: help venv dev demo docs man test test-deep test-browser test-lab test-lab-all install-lab install-test test-package lint format bench collector clean
 
 help:
 	@echo "make venv    create $(VENV) with the command $(BIN)/pfntrack, and what running it needs"
@@ -28,6 +32,7 @@ help:
 	@echo "make test-lab  boot a Debian kernel in QEMU and compare it with the model"
 	@echo "make test-lab-all  all tests that boot kernels, on all of them"
 	@echo "make install-lab   install the Debian packages that these need (as root)"
+	@echo "make install-test  install those that other tests are skipped without (as root)"
 	@echo "make test-package  build wheel and sdist, install them in a fresh environment, use them"
 	@echo "make docs    build the documentation site in build/docs, with the explorer (npm)"
 	@echo "make man     write the man page and shell completion anew, from the parser"
@@ -84,6 +89,10 @@ test-lab-all: $(DEVELOPS)
 install-lab:
 	apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(LAB_PACKAGES) $(KERNEL_PACKAGES)
+
+install-test:
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(TEST_PACKAGES)
 
 test-package: $(DEVELOPS)
 	$(PIP) build pipx --editable '.[docs]'
