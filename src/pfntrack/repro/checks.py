@@ -18,6 +18,7 @@ from pfntrack.check.run import Run, StepRun
 from pfntrack.pat.cachemode import CacheMode
 from pfntrack.pat.events import FreeInvalid, Oops, Warn
 from pfntrack.pat.ram import PAGE_SHIFT
+from pfntrack.repro.files import used_pages
 from pfntrack.state import Entry, Place, State
 
 # What checks stand for: a property, or that a mapping has the type it asked for.
@@ -65,7 +66,7 @@ class NoLeak(Check):
     place: Place
 
     def holds(self, run: Run) -> bool:
-        low, high = _bytes(run, self.place)
+        low, high = bytes_of(run, self.place)
         return not any(
             low <= each.start and each.end <= high for each in self._state(run).reservations
         )
@@ -85,7 +86,7 @@ class Unreserved(Check):
     place: Place
 
     def holds(self, run: Run) -> bool:
-        low, high = _bytes(run, self.place)
+        low, high = bytes_of(run, self.place)
         return not any(
             each.start < high and low < each.end for each in self._state(run).reservations
         )
@@ -106,7 +107,7 @@ class Reserved(Check):
     type: CacheMode
 
     def holds(self, run: Run) -> bool:
-        low, high = _bytes(run, self.place)
+        low, high = bytes_of(run, self.place)
         held = [each for each in self._state(run).reservations if each.type is self.type]
         return all(
             any(each.start <= at < each.end for each in held)
@@ -129,7 +130,7 @@ class OwnEntry(Check):
     type: CacheMode
 
     def holds(self, run: Run) -> bool:
-        span = _bytes(run, self.place)
+        span = bytes_of(run, self.place)
         return any(
             (each.start, each.end) == span and each.type is self.type
             for each in self._state(run).reservations
@@ -245,7 +246,7 @@ class OneType(Check):
     reads_tables = True
 
     def holds(self, run: Run) -> bool:
-        low, high = _bytes(run, self.place)
+        low, high = bytes_of(run, self.place)
         state = self._state(run)
         types = {
             _family(entry.type)
@@ -287,7 +288,8 @@ def _pages(place: Place) -> tuple[str, str, str]:
     return place.window, str(place.first), str(place.end)
 
 
-def _bytes(run: Run, place: Place) -> tuple[int, int]:
+def bytes_of(run: Run, place: Place) -> tuple[int, int]:
+    """Physical addresses of pages of a window."""
     start = next((w.start for w in run.leaked.windows if w.name == place.window), 0)
     return start + (place.first << PAGE_SHIFT), start + (place.end << PAGE_SHIFT)
 
@@ -297,8 +299,12 @@ def _held(state: State) -> list[tuple[int, int, CacheMode]]:
 
 
 def place_of(run: Run, first: int, end: int) -> Place | None:
-    """Pages `[first, end)` (pfns) by the name of their window."""
-    for window in run.leaked.windows:
+    """Pages `[first, end)` (pfns) by the name of their window.
+
+    Of windows at one place it is one that the program uses.
+    """
+    used = used_pages(run.scenario)
+    for window in sorted(run.leaked.windows, key=lambda each: each.name not in used):
         low, high = window.start >> PAGE_SHIFT, window.end >> PAGE_SHIFT
         if low <= first and end <= high:
             return Place(window.name, first - low, end - low)

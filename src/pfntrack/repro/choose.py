@@ -30,6 +30,7 @@ from pfntrack.repro.checks import (
     Reserved,
     Succeeds,
     Unreserved,
+    bytes_of,
     place_of,
     shown,
 )
@@ -190,24 +191,18 @@ def _fidelity(good: Run, step: StepRun, place: Place) -> Iterator[Check]:
 def _types(run: Run, number: int, place: Place) -> list[CacheMode]:
     """The types with which a run maps pages of `place`, or else has them reserved."""
     state = run.steps[number - 1].state
+    low, high = bytes_of(run, place)
     mapped = [
         entry.type
         for process in state.processes
         for vma in process.vmas
         for entry in vma.entries
-        if _overlaps(entry.place, place)
+        if entry.pfn is not None
+        and entry.pfn << PAGE_SHIFT < high
+        and low < (entry.pfn + entry.end - entry.start) << PAGE_SHIFT
     ]
-    held = [each.type for each in state.reservations if _overlaps(each.place, place)]
+    held = [each.type for each in state.reservations if each.start < high and low < each.end]
     return list(dict.fromkeys(mapped or held))
-
-
-def _overlaps(one: Place | None, other: Place) -> bool:
-    return (
-        one is not None
-        and one.window == other.window
-        and one.first < other.end
-        and other.first < one.end
-    )
 
 
 def _gap(run: Run, step: StepRun, place: Place) -> Place:

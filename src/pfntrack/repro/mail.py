@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from pfntrack.check.judged.asked import ASKED
+from pfntrack.edges.text import harmless
 from pfntrack.repro.checks import step_of
 from pfntrack.repro.known import codes, commits, reports
 from pfntrack.repro.plan import Reproducer
@@ -19,7 +20,7 @@ COLUMNS = 75
 
 def mail(repro: Reproducer, file: str, tried: Sequence[Trial] = ()) -> str:
     """The report; `file` is the C program, `tried` are its runs on real kernels."""
-    return "\n".join(_lines(repro, file, tried)) + "\n"
+    return harmless("\n".join(_lines(repro, file, tried)) + "\n")
 
 
 def _lines(repro: Reproducer, file: str, tried: Sequence[Trial]) -> Iterator[str]:

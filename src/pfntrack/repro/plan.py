@@ -14,6 +14,7 @@ from pfntrack.releases import HISTORIC, RELEASES, Release, release_with
 from pfntrack.repro.checks import LAWS, Check, shown
 from pfntrack.repro.choose import choose, innocent
 from pfntrack.repro.files import in_tree, pin_failures
+from pfntrack.repro.names import nameable
 from pfntrack.scenario import Expect, ExpectProperty, Scenario, Step
 from pfntrack.scenario.evaluate import applies
 from pfntrack.scenario.model import NO_LIMIT
@@ -90,7 +91,7 @@ def plan(
         what = "operations overlap, and a program cannot choose their schedule"
         raise CannotReproduceError(f"{scenario.name}: {what}")
     everyone = (*RELEASES.values(), *HISTORIC.values())
-    program = in_tree(_with_exits(_shown(scenario)), tuple(RELEASES.values()))
+    program = in_tree(nameable(_with_exits(_shown(scenario))), tuple(RELEASES.values()))
     program = pin_failures(program, (release, *RELEASES.values()))
     bad = run_scenario(program, release)
     if not shown(bad):

@@ -9,6 +9,7 @@ import textwrap
 
 from pfntrack import __version__
 from pfntrack.check.run import StepRun
+from pfntrack.edges.text import harmless
 from pfntrack.mm import ops
 from pfntrack.repro.checks import LAWS, Check
 from pfntrack.repro.files import used_pages
@@ -59,7 +60,7 @@ def source(repro: Reproducer, name: str) -> str:
         steps,
         main,
     ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return harmless("\n\n".join(part for part in parts if part) + "\n")
 
 
 def needs_module(repro: Reproducer) -> bool:

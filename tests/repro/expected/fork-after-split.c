@@ -14,8 +14,8 @@
  *     from another's reservation
  *
  * Fails on 5.10, 6.1, 6.12; passes on 7.3 (of those known from their source
- * only, fails on 3.7, 4.5, 5.5-rc, 6.2, 6.8, 6.14, 6.12.25): computed by the
- * model, for each of these kernels, from these steps.
+ * only, fails on 3.7, 4.5, 5.5-rc, 6.2, 6.8, 6.10, 6.14, 6.12.25): computed by
+ * the model, for each of these kernels, from these steps.
  *
  * Build:  gcc -O2 -Wall -Wextra -Werror -static \
  *             -o fork-after-split fork-after-split.c
