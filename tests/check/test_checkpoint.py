@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pfntrack.check.search import checkpoint
@@ -69,3 +71,64 @@ def test_missing(tmp_path: Path) -> None:
     """A file that is not there is an input error, too."""
     with pytest.raises(InputFormatError, match="No such file"):
         checkpoint.resume(Search(SETTING), tmp_path / "none")
+
+
+def test_one_checkpoint_one_search(tmp_path: Path) -> None:
+    """The second search is refused while the first runs, and welcome when it has ended."""
+    path = tmp_path / "kept"
+    with checkpoint.owned(path):
+        with pytest.raises(InputFormatError, match="another search"), checkpoint.owned(path):
+            pass
+        with checkpoint.owned(tmp_path / "other"):
+            pass
+    with checkpoint.owned(path):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["word0", "word1", "parent", "move", "keys", "log", "header"])
+@pytest.mark.parametrize("way", ["short", "long", "float", "none", "deep"])
+def test_arrays_that_do_not_fit_are_refused(tmp_path: Path, name: str, way: str) -> None:
+    """In one line, whatever the damage."""
+    search = Search(SETTING)
+    search.run(Limits(depth=2))
+    path = tmp_path / "kept"
+    checkpoint.save(search, path)
+    with np.load(path) as data:
+        arrays = {key: data[key] for key in data.files}
+    one = arrays[name]
+    changed = {
+        "short": one[: len(one) // 2],
+        "long": np.concatenate([one, one]),
+        "float": one.astype(np.float64) + 0.5,
+        "deep": one[..., None],
+    }
+    if way == "none":
+        del arrays[name]
+    else:
+        arrays[name] = changed[way]
+    with path.open("wb") as file:
+        np.savez(file, **arrays)
+    fresh = Search(SETTING)
+    if (name, way) == ("log", "short"):
+        return  # fewer answers are known, and asked for again
+    with pytest.raises(InputFormatError, match=r"damaged|other search"):
+        checkpoint.resume(fresh, path)
+
+
+def test_a_full_disk_keeps_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the search goes on."""
+    search = Search(SETTING)
+    search.run(Limits(depth=1))
+    path = tmp_path / "kept"
+    checkpoint.save(search, path)
+    before = path.read_bytes()
+
+    def full(_number: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(InputFormatError, match="No space left"):
+        checkpoint.save(search, path)
+    assert path.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == ["kept"]

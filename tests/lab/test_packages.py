@@ -84,6 +84,39 @@ def test_packages_are_kept(archive: list[list[str]]) -> None:
     assert sum("download" in c for c in archive) == 1
 
 
+@pytest.mark.parametrize("damage", [b"", b"de", b"dex", b"deb and more"])
+def test_a_damaged_package_is_fetched_again(archive: list[list[str]], damage: bytes) -> None:
+    """Whatever cut or changed it in the cache."""
+    first = Apt(Suite("bookworm")).download("linux-kbuild-6.1")
+    first.write_bytes(damage)
+    assert Apt(Suite("bookworm")).download("linux-kbuild-6.1").read_bytes() == b"deb"
+    assert sum("download" in c for c in archive) == 2
+
+
+def test_a_package_without_a_note_is_fetched_again(archive: list[list[str]]) -> None:
+    """Nothing says that it is whole."""
+    first = Apt(Suite("bookworm")).download("linux-kbuild-6.1")
+    first.with_name(f"{first.name}.sha256").unlink()
+    Apt(Suite("bookworm")).download("linux-kbuild-6.1")
+    assert sum("download" in c for c in archive) == 2
+
+
+def test_the_signed_lists_have_the_last_word(
+    archive: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A package and a note that somebody has exchanged do not help each other."""
+    first = Apt(Suite("bookworm")).download("linux-kbuild-6.1")
+    real = apt.run
+
+    def show(command: Sequence[str], *, cwd: Path | None = None) -> str:
+        said = real(command, cwd=cwd)
+        return f"SHA256: {'0' * 64}\n" if "show" in command else said
+
+    monkeypatch.setattr(apt, "run", show)
+    assert Apt(Suite("bookworm")).download("linux-kbuild-6.1") == first
+    assert sum("download" in c for c in archive) == 2
+
+
 def test_missing_package_is_named(archive: list[list[str]]) -> None:
     with pytest.raises(GuestError, match="bookworm has no package linux-binary-x"):
         Apt(Suite("bookworm")).download("linux-binary-x")

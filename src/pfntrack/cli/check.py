@@ -7,9 +7,10 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from pfntrack.check.judged.properties import PROPERTIES
 from pfntrack.check.numbers import jit
@@ -17,6 +18,7 @@ from pfntrack.check.report import Found
 from pfntrack.check.search import checkpoint
 from pfntrack.check.search.bounds import PRESETS
 from pfntrack.check.search.explore import Limits, Search
+from pfntrack.check.search.setting import Setting
 from pfntrack.check.search.trace import scenario
 from pfntrack.check.text import cost_text, text
 from pfntrack.cli import concurrent
@@ -123,12 +125,8 @@ def run(args: argparse.Namespace) -> int:
     if not args.quiet and not jit.is_cached():
         say("compiling the search kernel; this is done once and takes about a minute")
     kept = {"workers": args.workers, "hashed": args.hash_only}
-    search = Search(setting, watched, symmetric=args.symmetry, **kept)
-    found = _search(search, args)
-    if search.progress.unequal and found.why != "interrupted":
-        say("processes are not interchangeable here; searching again without symmetry")
-        search = Search(setting, watched, **kept)
-        found = _search(search, args)
+    with checkpoint.owned(args.checkpoint) if args.checkpoint else nullcontext():
+        search, found = _searched(setting, watched, args, kept)
     shown = args.json or args.html
     examples = {} if args.no_output and not shown else _examples(search, found)
     files = {} if args.no_output else _write(examples, args.output)
@@ -152,10 +150,27 @@ def run(args: argparse.Namespace) -> int:
     return 3 if found.idle or not found.complete else 0
 
 
-def _search(search: Search, args: argparse.Namespace) -> Found:
-    """Search with limits, progress, checkpoints, and an ear for Ctrl-C."""
+def _searched(
+    setting: Setting, watched: frozenset[str], args: argparse.Namespace, kept: dict[str, Any]
+) -> tuple[Search, Found]:
+    """The search, without symmetry where there is none, and what it found."""
+    symmetric = args.symmetry
+    if symmetric and args.resume and checkpoint.without_symmetry(args.resume):
+        say("the checkpoint is of the search without symmetry; going on with that")
+        symmetric = False
+    search = Search(setting, watched, symmetric=symmetric, **kept)
     if args.resume:
         checkpoint.resume(search, args.resume)
+    found = _search(search, args)
+    if search.progress.unequal and found.why != "interrupted":
+        say("processes are not interchangeable here; searching again without symmetry")
+        search = Search(setting, watched, **kept)
+        found = _search(search, args)
+    return search, found
+
+
+def _search(search: Search, args: argparse.Namespace) -> Found:
+    """Search with limits, progress, checkpoints, and an ear for Ctrl-C."""
     limits = _limits(args)
     shown = saved = time.monotonic()
     watching = sys.stderr.isatty() and not args.quiet
@@ -167,7 +182,7 @@ def _search(search: Search, args: argparse.Namespace) -> Found:
             shown = now
             transient(_progress(search))
         if args.checkpoint and now - saved > args.interval:
-            checkpoint.save(search, args.checkpoint)
+            _save(search, args.checkpoint)
             saved = time.monotonic()
 
     with _interruptible(search):
@@ -175,8 +190,16 @@ def _search(search: Search, args: argparse.Namespace) -> Found:
     if watching:
         transient()
     if args.checkpoint:
-        checkpoint.save(search, args.checkpoint)
+        _save(search, args.checkpoint)
     return found
+
+
+def _save(search: Search, path: Path) -> None:
+    """A checkpoint, if it can be written; the search is worth more, and the old one stays."""
+    try:
+        checkpoint.save(search, path)
+    except InputFormatError as error:
+        say(f"pfntrack: no checkpoint: {error}")
 
 
 def _limits(args: argparse.Namespace) -> Limits:

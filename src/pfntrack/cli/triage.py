@@ -113,7 +113,7 @@ def _one(name: str, context: Context) -> Result:
     shown = printable(name)
     try:
         size = path.stat().st_size
-        with path.open("rb") as stream:
+        with files.open_input(path, "a readable log") as stream:
             return triage(stream, context, name=shown, progress=_progress(size))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a usable file name"

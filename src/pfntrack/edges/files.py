@@ -88,15 +88,20 @@ def read_bytes(
         return read_stream(stream, brief(str(path)), limit)
 
 
-def read_stream(stream: BinaryIO, name: str, limit: int = MAX_BYTES) -> bytes:
-    """The rest of an open stream, within the same bounds; `name` begins the message."""
+def read_stream(
+    stream: BinaryIO, name: str, limit: int = MAX_BYTES, *, whole: bool = True
+) -> bytes:
+    """The rest of an open stream, within the same bounds; `name` begins the message.
+
+    Unless `whole`, it may be cut at the limit.
+    """
     try:
         raw = stream.read(limit + 1)
     except OSError as error:
         raise InputFormatError(f"{name}: {reason(error)}") from None
-    if len(raw) > limit:
+    if len(raw) > limit and whole:
         raise InputFormatError(f"{name}: larger than {limit >> 20} MiB")
-    return raw
+    return raw[:limit]
 
 
 def read_text(path: str | Path, expected: str = "a text file", limit: int = MAX_BYTES) -> str:

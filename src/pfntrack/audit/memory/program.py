@@ -22,6 +22,7 @@ from pfntrack.audit.memory.btf import Btf
 from pfntrack.audit.memory.kdump import KdumpFile
 from pfntrack.audit.memory.qmp import Monitor
 from pfntrack.audit.memory.types import BtfFinder
+from pfntrack.edges import files
 from pfntrack.errors import InputFormatError
 from pfntrack.field.read.lines import printable
 
@@ -61,12 +62,8 @@ def open_vmcore(path: Path, debug: Path | None = None) -> Machine:
 
 
 def _readable(path: Path, expected: str) -> None:
-    try:
-        with path.open("rb") as stream:
-            stream.read(1)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputFormatError(f"{printable(str(path))}: {reason}: expected {expected}") from None
+    with files.open_input(path, expected) as stream:
+        files.read_stream(stream, printable(str(path)), limit=1, whole=False)
 
 
 def _with_found_note(path: Path, name: str, first: Exception) -> Program:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pfntrack.edges import files
 from pfntrack.errors import InputFormatError
 from pfntrack.field.read.lines import printable
 
@@ -20,16 +21,11 @@ def read(path: Path) -> str | None:
 
     Raises InputFormatError for anything else that prevents reading.
     """
-    try:
-        with path.open("rb") as stream:
-            raw = stream.read(MAX_FILE + 1)
-    except (FileNotFoundError, NotADirectoryError):
+    if path.is_symlink():
+        raise InputFormatError(f"{shown(path)}: a link: expected a file of the snapshot itself")
+    if not files.exists(path):
         return None
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputFormatError(f"{shown(path)}: {reason}: expected a readable file") from None
-    if len(raw) > MAX_FILE:
-        raise InputFormatError(f"{shown(path)}: larger than {MAX_FILE >> 20} MiB")
+    raw = files.read_bytes(path, limit=MAX_FILE)
     return raw.decode("utf-8", "replace").replace("\r\n", "\n")
 
 
@@ -39,6 +35,9 @@ def folders(path: Path) -> list[Path]:
         return []
     try:
         found = list(path.iterdir())
+        for each in (path, *found):
+            if each.is_symlink():
+                raise InputFormatError(f"{shown(each)}: a link: expected a part of the snapshot")
     except OSError as error:
         reason = error.strerror or str(error)
         raise InputFormatError(f"{shown(path)}: {reason}: expected a directory") from None

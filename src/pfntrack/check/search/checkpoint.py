@@ -8,11 +8,17 @@ on differs.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
+import struct
 import zipfile
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import attrs
 import numpy as np
@@ -20,9 +26,12 @@ import numpy as np
 import pfntrack
 from pfntrack.check.numbers.visited import refill
 from pfntrack.check.search.explore import Progress, Search
+from pfntrack.edges.files import open_input, reason, replace
+from pfntrack.edges.text import brief
 from pfntrack.errors import InputFormatError
 
 FORMAT = "pfntrack.checkpoint/1"
+_LOG = 6
 _MODEL = ("pat", "mm", "drivers", "designs", "releases", "state", "check")
 
 
@@ -56,8 +65,8 @@ def save(search: Search, path: Path) -> None:
     """Write a checkpoint; the old one stays until the new one is complete."""
     states, count = search.states, search.states.count
     told = header(search) | {"progress": json.dumps(attrs.asdict(search.progress))}
-    fresh = path.with_name(path.name + ".new")
-    with fresh.open("wb") as file:
+
+    def write(file: BinaryIO) -> None:
         np.savez(
             file,
             header=np.frombuffer(json.dumps(told).encode(), np.uint8),
@@ -66,11 +75,100 @@ def save(search: Search, path: Path) -> None:
             word1=states.word1[: count - states.first],
             parent=states.parent[:count],
             move=states.move[:count],
-            log=np.array(search.filling.log, np.int64).reshape(-1, 6),
+            log=np.array(search.filling.log, np.int64).reshape(-1, _LOG),
         )
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+
+    replace(path, write)
+
+
+@contextlib.contextmanager
+def owned(path: Path) -> Iterator[None]:
+    """Keeps other searches from the same checkpoint for as long as this one runs.
+
+    Raises InputFormatError: another search has it.
+    """
+    beside = path.with_name(f".{path.name}.lock")
+    try:
+        lock = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except (OSError, ValueError) as error:
+        raise InputFormatError(f"{brief(str(path))}: {reason(error)}") from None
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            same = os.path.samestat(os.fstat(lock), beside.stat())
+        except OSError:
+            same = False
+        if not same:
+            name = brief(str(path))
+            raise InputFormatError(f"{name}: another search writes this checkpoint") from None
+        try:
+            yield
+        finally:
+            beside.unlink(missing_ok=True)
+    finally:
+        os.close(lock)
+
+
+def without_symmetry(path: Path) -> bool:
+    """Was this checkpoint made by a search that fell back from symmetry, or did without?
+
+    Raises InputFormatError if the file is no checkpoint.
+    """
+    return _loaded(path)[0].get("symmetry") == "False"
+
+
+def _loaded(path: Path) -> tuple[dict[str, str], dict[str, Any]]:
+    """Header and arrays of a checkpoint: bounded by the size of its file, of the right kinds."""
+    name = brief(str(path))
+    try:
+        with open_input(path, "a checkpoint") as file:
+            size = os.fstat(file.fileno()).st_size
+            with zipfile.ZipFile(file) as parts:
+                claimed = sum(part.file_size for part in parts.infolist())
+            if claimed > size:
+                raise ValueError("its parts are larger than the file")
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as data:
+                arrays = {key: data[key] for key in data.files}
+        told = json.loads(arrays["header"].tobytes().decode())
+        if not isinstance(told, dict) or told.get("format") != FORMAT:
+            raise ValueError("its header is not that of a checkpoint")
+        return told, arrays
+    except OSError as error:
+        raise InputFormatError(f"{name}: {reason(error)}") from None
+    except InputFormatError:
+        raise
+    except _DAMAGE as error:
+        raise InputFormatError(f"{name}: not a checkpoint, or a damaged one ({error})") from None
+
+
+_DAMAGE = (
+    *(ValueError, KeyError, TypeError, IndexError, EOFError, AttributeError, RecursionError),
+    *(OverflowError, MemoryError, NotImplementedError, struct.error, zlib.error),
+    zipfile.BadZipFile,
+)
+
+
+def _fitting(search: Search, arrays: dict[str, Any], at: Progress) -> None:
+    """Raises ValueError unless the arrays can be those of one search."""
+    states = search.states
+    count, kept = len(arrays["parent"]), len(arrays["word0"])
+    for name in ("word0", "word1", "parent", "move", "keys"):
+        mine = getattr(states, name)
+        if arrays[name].dtype != mine.dtype or arrays[name].shape[1:] != mine.shape[1:]:
+            raise ValueError(f"{name} has the form of something else")
+    if not 0 < kept <= count or len(arrays["word1"]) != kept or len(arrays["move"]) != count:
+        raise ValueError("its arrays do not fit each other")
+    if len(arrays["keys"]) != count:
+        raise ValueError(f"{len(arrays['keys'])} keys for {count} states")
+    parents = arrays["parent"]
+    if count and (int(parents.max()) >= count or int(parents.min()) < -1):
+        raise ValueError("a state has no parent")
+    if not 0 <= at.level <= at.next <= at.end <= count or at.depth < 0:
+        raise ValueError("its progress lies outside of its states")
+    log = arrays["log"]
+    if log.dtype != np.int64 or log.ndim != 2 or log.shape[1] != _LOG:
+        raise ValueError("its log has the form of something else")
 
 
 def resume(search: Search, path: Path) -> None:
@@ -78,17 +176,15 @@ def resume(search: Search, path: Path) -> None:
 
     Raises InputFormatError if the file is no checkpoint of this search.
     """
+    told, arrays = _loaded(path)
+    _compare(header(search), told, path)
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
-            arrays = {name: data[name] for name in data.files}
-        told = json.loads(arrays["header"].tobytes().decode())
-        _compare(header(search), told, path)
         progress = Progress(**json.loads(told["progress"]))
+        _fitting(search, arrays, progress)
         _restore(search, arrays, progress)
-    except OSError as error:
-        raise InputFormatError(f"{path}: {error.strerror or error}") from None
-    except (ValueError, KeyError, TypeError, IndexError, EOFError, zipfile.BadZipFile) as error:
-        raise InputFormatError(f"{path}: not a checkpoint, or a damaged one ({error})") from None
+    except _DAMAGE as error:
+        name = brief(str(path))
+        raise InputFormatError(f"{name}: not a checkpoint, or a damaged one ({error})") from None
 
 
 def _compare(mine: dict[str, str], told: dict[str, str], path: Path) -> None:

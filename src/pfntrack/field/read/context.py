@@ -12,6 +12,7 @@ from pathlib import Path
 
 import attrs
 
+from pfntrack.edges import files
 from pfntrack.errors import InputFormatError
 from pfntrack.field.read.facts import hex_range, human_size
 from pfntrack.field.read.kernelrelease import KernelRelease, named_release, parse_release
@@ -174,12 +175,7 @@ class Context:
 
 
 def _read(path: Path) -> list[str]:
-    try:
-        with path.open("rb") as stream:
-            raw = stream.read(MAX_FILE + 1)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputFormatError(f"{path}: {reason}: expected a readable file") from None
+    raw = files.read_bytes(path, limit=MAX_FILE + 1)
     if len(raw) > MAX_FILE:
         raise InputFormatError(f"{path}: larger than {human_size(MAX_FILE)}: expected a text file")
     return [decode(line) for line in raw.replace(b"\r\n", b"\n").split(b"\n")]

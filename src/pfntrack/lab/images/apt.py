@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -171,6 +173,17 @@ class Apt:
                 return "" if found == "(none)" else found
         return ""
 
+    def _sound(self, package: str, version: str, path: Path) -> bool:
+        """Is the file what the signed lists promise, or else what apt gave us once?"""
+        out = run(["apt-cache", *self._options(), "show", f"{package}={version}"])
+        promised = re.search(r"^SHA256: ([0-9a-f]{64})$", out, re.MULTILINE)
+        noted = _beside(path)
+        try:
+            wanted = promised[1] if promised else noted.read_text("ascii").strip()
+            return _hash(path) == wanted
+        except (OSError, ValueError):
+            return False
+
     def download(self, package: str) -> Path:
         """The package's file, from the cache if it is there.
 
@@ -183,16 +196,30 @@ class Apt:
         folder.mkdir(parents=True, exist_ok=True)
         name = f"{package}_{version.replace(':', '%3a')}_"
         for path in folder.glob(f"{name}*.deb"):
-            return path
+            if self._sound(package, version, path):
+                return path
+            progress(f"note: {path.name} in the cache is damaged: fetching it again")
+            path.unlink(missing_ok=True)
         partial = folder / f"partial-{os.getpid()}"
         partial.mkdir(exist_ok=True)
         try:
             run(["apt-get", *self._options(), "download", f"{package}={version}"], cwd=partial)
             for path in partial.glob("*.deb"):
+                # apt has held it against the signed lists; what it was then is noted first.
+                _beside(folder / path.name).write_text(_hash(path) + "\n", "ascii")
                 return path.replace(folder / path.name)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
         raise GuestError(f"apt-get download {package} left no file")
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def unpack(package: Path, into: Path, patterns: Sequence[str] = ()) -> None:
