@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
@@ -38,7 +39,25 @@ def start() -> webdriver.Chrome:
     for flag in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    return webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER or ""))
+    for left in (2, 1, 0):
+        service = webdriver.ChromeService(DRIVER or "")
+        try:
+            return webdriver.Chrome(options=options, service=service)
+        except WebDriverException:
+            # A busy machine starts it too late; what was started must not stay.
+            stop(service)
+            if not left:
+                raise
+    raise AssertionError
+
+
+def stop(service: Any) -> None:
+    """The driver's process is gone and collected."""
+    service.stop()
+    process: Any = getattr(service, "process", None)
+    if process is not None:
+        process.kill()
+        process.wait()
 
 
 @attrs.define

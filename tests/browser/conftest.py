@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from browser.browser import MISSING, Browser, start
+from browser.browser import MISSING, Browser, start, stop
 from pfntrack.cli import main
 
 Make = Callable[[str], Path]
@@ -23,6 +23,7 @@ def chromium() -> Iterator[Browser]:
         yield Browser(driver)
     finally:
         driver.quit()
+        stop(driver.service)
 
 
 @pytest.fixture

@@ -8,10 +8,13 @@ import socket
 from pathlib import Path
 from typing import Any
 
+from pfntrack.edges import documents
 from pfntrack.errors import InputFormatError
 from pfntrack.field.read.lines import printable
 
 _TIMEOUT = 20.0
+# Characters of the longest line: a flat view of memory with thousands of ranges.
+_LONGEST = 16 << 20
 _RAM = re.compile(r"^ *([0-9a-f]{16})-([0-9a-f]{16}) \(prio -?\d+, ram\): \S+", re.MULTILINE)
 
 
@@ -28,7 +31,7 @@ class Monitor:
         try:
             self._sock.connect(str(path))
             self._lines = self._sock.makefile("r", encoding="utf-8", errors="replace")
-            greeting = self._lines.readline()
+            greeting = self._lines.readline(_LONGEST)
         except OSError as error:
             self._sock.close()
             reason = error.strerror or "no greeting (is somebody else connected?)"
@@ -38,7 +41,11 @@ class Monitor:
         if '"QMP"' not in greeting:
             self.close()
             raise InputFormatError(f"{self._name}: not a QMP socket: no QMP greeting")
-        self.execute("qmp_capabilities")
+        try:
+            self.execute("qmp_capabilities")
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> Monitor:
         return self
@@ -57,15 +64,18 @@ class Monitor:
         request = {"execute": command} | ({"arguments": arguments} if arguments else {})
         try:
             self._sock.sendall(json.dumps(request).encode() + b"\n")
-            while line := self._lines.readline():
-                answer = json.loads(line)
+            while line := self._lines.readline(_LONGEST):
+                answer = documents.load(line, f"{self._name}: {command}")
+                if not isinstance(answer, dict):
+                    raise ValueError("expected an object")
                 if "return" in answer:
                     return answer["return"]
                 if "error" in answer:
-                    words = printable(str(answer["error"].get("desc")))
+                    error = answer["error"]
+                    words = printable(str(error.get("desc") if isinstance(error, dict) else error))
                     raise InputFormatError(f"{self._name}: QEMU refused {command}: {words}")
-        except (OSError, ValueError) as error:
-            raise InputFormatError(f"{self._name}: {command}: {error}") from None
+        except (OSError, ValueError) as wrong:
+            raise InputFormatError(f"{self._name}: {command}: {wrong}") from None
         raise InputFormatError(f"{self._name}: QEMU hung up at {command}")
 
     def ram(self) -> list[tuple[int, int]]:
