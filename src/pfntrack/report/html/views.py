@@ -9,6 +9,8 @@ from pfntrack.check.judged.properties import PROPERTIES
 from pfntrack.report.html.documents import Document
 from pfntrack.report.html.machine import machine
 from pfntrack.report.html.runs import Pool, case
+from pfntrack.report.html.verdict import again, verdict
+from pfntrack.scenario import library
 
 Json = dict[str, Any]
 
@@ -19,7 +21,8 @@ def view(document: Document) -> Json:
     `data` is what the scripts get; everything else is for the template.
     """
     made = _VIEWS[document.kind](document.body, document.name)
-    made.setdefault("about", "")
+    for part in ("about", "verdict", "again", "broken"):
+        made.setdefault(part, "")
     for part in ("check", "conformance", "audit", "triage"):
         made.setdefault(part, None)
     made["kind"] = document.kind
@@ -43,7 +46,13 @@ def _explorer(cases: Sequence[tuple[str, Json | None, list[Json]]], title: str) 
     pool = Pool()
     made = [case(runs, pool, judged, name) for name, judged, runs in cases]
     about = " ".join([*_notes([run for *_, runs in cases for run in runs]), *_compared(made)])
-    return {"title": title, "about": about, "data": {"cases": made, "pool": pool.values}}
+    view: Json = {"title": title, "about": about, "data": {"cases": made, "pool": pool.values}}
+    if len(cases) == 1:
+        runs = cases[0][2]
+        view["verdict"] = verdict(runs)
+        view["broken"] = any(run["broken"] or run["end"]["leaks"] for run in runs)
+        view["again"] = again(runs, library())
+    return view
 
 
 def _notes(runs: Sequence[Json]) -> list[str]:

@@ -10,7 +10,7 @@ function likeness({ story, at, fold }, number) {
   if (same.length === story.sides.length - 1) return h("span", { class: "group" }, "all alike");
   const names = same.map((each) => story.nameOf(each)).join(", ");
   const colour = groups ? `group-${groups[number] % 6}` : "";
-  return h("span", { class: `group ${colour}` }, names ? ["like ", own(names)] : "alone");
+  return h("span", { class: `group ${colour}` }, names ? ["like ", own(names)] : "differs from all others");
 }
 
 function card(explorer, side, number) {

@@ -87,6 +87,12 @@ function changes(story, before, now) {
   });
 }
 
+// `no leak` of `no leak: a range that nothing maps is not reserved`; empty where there is none.
+function shortName(text) {
+  const [short, rest] = text.split(": ", 2);
+  return rest && short.length <= 24 ? short : "";
+}
+
 function lamps(story, side, at, broken) {
   const last = at === side.steps.length + 1;
   return h(
@@ -109,6 +115,9 @@ function lamps(story, side, at, broken) {
         h("span", { "aria-hidden": "true" }, sign),
         " ",
         own(name),
+        shortName(story.properties[name])
+          ? h("span", { class: "short" }, " ", own(shortName(story.properties[name])))
+          : null,
         h("span", { class: "unseen" }, ` ${word}`),
       );
     }),

@@ -9,8 +9,17 @@ class Story {
     return this.steps.length + 1;
   }
 
-  // Where a reader without an address begins: where the sides part, or where something breaks.
+  // Where a reader without an address begins: where the property of a check breaks, where the
+  // sides part, or where something breaks.
   notable() {
+    const side = this.sides[0];
+    if (this.property) {
+      const at = side.steps.findIndex((step) =>
+        step.broken.some((each) => each.property === this.property),
+      );
+      if (at >= 0) return at + 1;
+      if (side.end.broken.some((each) => each.property === this.property)) return this.last;
+    }
     if (this.sides.length > 1 && this.first) return this.first;
     const broken = this.sides[0].steps.findIndex((step) => step.broken.some((each) => each.new));
     return broken >= 0 ? broken + 1 : Math.min(1, this.last);
