@@ -2,6 +2,7 @@
 
 import attrs
 
+from pfntrack import plugins
 from pfntrack.designs.base import Design
 from pfntrack.designs.caller_managed import CallerManaged
 from pfntrack.designs.context_list import CONTEXT_LIST_EARLY, CONTEXT_RAM, ContextList
@@ -58,6 +59,11 @@ DESIGNS: dict[str, Design] = {
         Mapcount(),
         Ours(),
     )
+}
+# Designs of other packages; the names of ours are taken.
+DESIGNS |= {
+    name: attrs.evolve(design, name=name)
+    for name, design in plugins.load("pfntrack.designs", Design, DESIGNS.__contains__).items()
 }
 
 __all__ = ["DESIGNS", "Cost", "Design", "Work"]

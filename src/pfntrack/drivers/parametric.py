@@ -23,6 +23,7 @@ import errno
 
 import attrs
 
+from pfntrack import plugins
 from pfntrack.drivers.base import Driver
 from pfntrack.mm.calls.remap import remap_pfn_range, vm_iomap_memory, vmf_insert_pfn
 from pfntrack.mm.calls.unmap import zap_vma_ptes
@@ -31,10 +32,13 @@ from pfntrack.mm.step import Step
 from pfntrack.mm.vma import VM_REMAP_FLAGS, File, Vma
 from pfntrack.pat.physical import Window
 
-MODES = (
+_OWN = (
     *("remap", "iomap", "two", "pagewise", "narrow"),
     *("fault", "fault_all", "open_zaps", "remap_then_fail"),
 )
+# Drivers of other packages: what `opens driver on H by NAME` maps is theirs to map.
+PLUGGED = plugins.load("pfntrack.drivers", Driver, _OWN.__contains__)
+MODES = (*_OWN, *PLUGGED)
 
 
 class Parametric(Driver):
@@ -44,6 +48,8 @@ class Parametric(Driver):
 
     def mmap(self, step: Step, mm: Mm, vma: Vma) -> tuple[int, Vma]:
         file = _file(vma)
+        if other := PLUGGED.get(file.mode):
+            return other.mmap(step, mm, vma)
         vma = mm.change(vma, prot=step.machine.layout.granted(file.cache))
         calls = _calls(file, vma)
         if any(pages <= 0 or at + pages > vma.end for at, pages in calls):
@@ -78,6 +84,8 @@ class Parametric(Driver):
 
     def fault(self, step: Step, mm: Mm, vma: Vma, page: int) -> str:
         mode = _file(vma).mode
+        if other := PLUGGED.get(mode):
+            return other.fault(step, mm, vma, page)
         if mode == "fault":
             return vmf_insert_pfn(step, mm, vma, page, self._pfn(vma) + page - vma.start)
         if mode == "fault_all":
@@ -87,6 +95,8 @@ class Parametric(Driver):
         return "SIGBUS"
 
     def open(self, step: Step, mm: Mm, vma: Vma) -> Vma:
+        if other := PLUGGED.get(_file(vma).mode):
+            return other.open(step, mm, vma)
         if _file(vma).mode == "open_zaps":
             return zap_vma_ptes(step, mm, vma, vma.start, vma.end)
         return vma

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 
+from pfntrack import plugins
 from pfntrack.designs import DESIGNS
 from pfntrack.designs.base import Design
 from pfntrack.designs.track_context import TrackContextDesign
@@ -286,6 +287,14 @@ R6_16 = attrs.evolve(
 HISTORIC = {
     release.name: release
     for release in (R3_7, R4_5, R5_5_RC, R6_2, R6_8, R6_10, R6_14, R6_12_25, R6_16)
+}
+
+# Releases of other packages; `since` and `until` give them a window of their own.
+HISTORIC |= {
+    name: attrs.evolve(release, name=name)
+    for name, release in plugins.load(
+        "pfntrack.releases", Release, lambda name: name in RELEASES or name in HISTORIC
+    ).items()
 }
 
 

@@ -83,7 +83,7 @@ def release_or_design(name: str) -> Release:
     name = name.strip()
     if name in DESIGNS:
         return release_with(name)
-    if re.match(r"[0-9]", name):
+    if re.match(r"[0-9]", name) or name in HISTORIC:
         return release_for(name)
     raise InputFormatError(
         f"{name!r}: expected a release such as 6.12, or a design{_meant(name, *DESIGNS)}"

@@ -7,6 +7,7 @@ import attrs
 from pfntrack.check.judged.asked import ASKED
 from pfntrack.check.run import Run, run_scenario
 from pfntrack.designs import DESIGNS
+from pfntrack.drivers.parametric import PLUGGED
 from pfntrack.errors import InputFormatError, PfntrackError
 from pfntrack.mm import ops
 from pfntrack.mm.overlap import Overlap
@@ -230,4 +231,7 @@ def machine_reasons(scenario: Scenario) -> list[str]:
         reasons.append("the limit on committed memory follows from the machine's RAM")
     if not machine.mtrrs:
         reasons.append("the processor always has MTRRs")
+    for step in scenario.steps:
+        if isinstance(step.op, ops.Open) and step.op.mode in PLUGGED:
+            reasons.append(f"the test module has no driver {step.op.mode}, which is a plug-in's")
     return reasons

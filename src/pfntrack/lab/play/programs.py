@@ -13,6 +13,7 @@ from typing import Any
 
 import attrs
 
+from pfntrack.drivers.parametric import PLUGGED
 from pfntrack.lab.guests.machine import VFIO_WINDOW
 from pfntrack.mm import ops
 from pfntrack.mm.ops import Op
@@ -215,6 +216,8 @@ def _op_reasons(op: Op) -> list[str]:
     window = str(getattr(op, "window", "") or "")
     if isinstance(op, Overlap):
         return ["the guest does one operation after the other"]
+    if isinstance(op, ops.Open) and op.mode in PLUGGED:
+        return [f"the guest's module has no driver {op.mode}, which is a plug-in's"]
     if isinstance(op, ops.VfioOpen) and window != VFIO_WINDOW.name:
         return [f"VFIO has the device of {VFIO_WINDOW.name} only"]
     if isinstance(op, ops.DriverBind | ops.DriverUnbind) and window != _BOUND:
