@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from pfntrack.audit import diff, question, report_json, report_text
 from pfntrack.audit.judged.checks import Audit, audit
+from pfntrack.audit.read import gathered
 from pfntrack.audit.read.collector import collect
 from pfntrack.audit.read.evidence import Collector, Evidence
 from pfntrack.audit.read.snapshot import SnapshotCollector
@@ -23,13 +24,17 @@ from pfntrack.errors import InputFormatError
 
 Result = TypeVar("Result")
 KCORE = Path("/proc/kcore")
+_PASTED = ("memtype_list", "lspci", "iomem", "mtrr")
 DESCRIPTION = """\
 Read a snapshot made by `pfntrack collect` (or take one with --live) and name the
 holder of every reservation, mappings that lost their tracking or their type, and
 what stays reserved if processes exit. --vmcore, --qemu and (as root) --live read
-kernel memory, which shows page tables too. `pfntrack audit diff OLD NEW` compares
-two snapshots as multisets; `pfntrack audit watch` shows growth over cycles, of
-recorded snapshots or of this machine (or a guest: --qemu).
+kernel memory, which shows page tables too. Of a machine that only sent a few files,
+--memtype-list, --lspci, --iomem and --mtrr take what there is.
+
+`pfntrack audit diff OLD NEW` compares two snapshots as multisets; `pfntrack audit
+watch` shows growth over cycles, of recorded snapshots or of this machine (or a
+guest: --qemu).
 
 exit codes: 0 nothing found, 1 findings or differences, 2 usage or input error,
 3 inconclusive (the list or the kernel release is not known)
@@ -52,6 +57,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument(
         "--qemu", type=Path, metavar="SOCKET", help="a guest, by QEMU's QMP socket (needs drgn)"
     )
+    given = parser.add_argument_group("instead of a snapshot: what somebody pasted or sent")
+    given.add_argument("--memtype-list", type=Path, metavar="FILE", help="copy of pat_memtype_list")
+    given.add_argument(
+        "--lspci", type=Path, metavar="FILE", help="output of lspci -vv (may be the same file)"
+    )
+    given.add_argument("--iomem", type=Path, metavar="FILE", help="copy of /proc/iomem, by root")
+    given.add_argument("--mtrr", type=Path, metavar="FILE", help="copy of /proc/mtrr")
     parser.add_argument(
         "--vmlinux",
         type=Path,
@@ -90,6 +102,11 @@ def run(args: argparse.Namespace) -> int:
         raise InputFormatError("--type: expected together with --range START-END")
     if args.vmlinux is not None and args.snapshot is not None:
         raise InputFormatError("--vmlinux: expected together with --vmcore, --qemu or --live")
+    pasted = [getattr(args, name) for name in _PASTED]
+    if any(path is not None for path in pasted):
+        if args.snapshot or args.live or args.vmcore or args.qemu:
+            raise InputFormatError("--memtype-list, --lspci, --iomem, --mtrr: expected alone")
+        return _report(gathered.pasted(*pasted), args)
     if args.vmcore is not None:
         return _report(_memory("open_vmcore", args.vmcore, args.vmlinux), args)
     if args.qemu is not None:
@@ -98,7 +115,8 @@ def run(args: argparse.Namespace) -> int:
         return _live(args, lambda collector: _report(collector, args))
     if args.snapshot is None:
         raise InputFormatError(
-            "nothing to audit: expected --snapshot DIR, --live, --vmcore FILE or --qemu SOCKET"
+            "nothing to audit: expected --snapshot DIR, --live, --vmcore FILE, --qemu SOCKET, or "
+            "--memtype-list FILE"
         )
     return _report(SnapshotCollector(args.snapshot), args)
 

@@ -17,22 +17,28 @@ from pfntrack.field.catalogue.messages import BY_KIND, MESSAGES
 from pfntrack.field.read.lines import clean
 from pfntrack.field.read.parse import parse_line, parse_partial
 from pfntrack.field.read.traces import begin
+from pfntrack.field.topics import find_topic, mentioned
+from pfntrack.field.topics.topic import Topic
 
-Entry = Message | Code
+Entry = Message | Code | Topic
 _RIP = re.compile(r"(?:RIP: (?:\w{4}:)?|EIP: (?:\w{4}:)?|EIP is at )(?:\[<\w+>\] )?([A-Za-z_]\w+)")
 _FRAGMENT = 12
 
 
 @attrs.frozen(slots=True)
 class Nearest:
-    """No entry: those that share most words (best first), and whether all hold the words."""
+    """No entry: those that share most words (best first), and whether all hold the words.
+
+    `topics` are those that the words mention.
+    """
 
     entries: tuple[Message, ...]
     all_hold: bool = False
+    topics: tuple[Topic, ...] = ()
 
 
 def find(query: str) -> Entry | Nearest:
-    """The catalogue entry for a message line, a kind of message, or a diagnosis code."""
+    """The entry for a message line, a kind of message, a diagnosis code or a topic's name."""
     text = query.strip()
     code = CODES.get(text.upper().replace("-", "_"))
     if code is not None:
@@ -40,6 +46,9 @@ def find(query: str) -> Entry | Nearest:
     kind = BY_KIND.get(text.lower().replace("-", "_"))
     if kind is not None:
         return kind
+    topic = find_topic(text)
+    if topic is not None:
+        return topic
     best: Entry | None = None
     for number, raw in enumerate(text.splitlines() or [text], 1):
         best = _by_line(number, raw, text)
@@ -82,7 +91,7 @@ def _by_fragment(text: str) -> Entry | Nearest:
             return holds[0]
         if holds:
             return Nearest(holds, all_hold=True)
-    return Nearest(nearest(text))
+    return Nearest(nearest(text), topics=mentioned(text))
 
 
 def nearest(text: str, count: int = 3) -> tuple[Message, ...]:

@@ -23,8 +23,10 @@ from pfntrack.field.read.ranges import overlap
 _IOMEM = re.compile(r"^( {0,40})([0-9a-f]{1,16})-([0-9a-f]{1,16}) : (.{1,160})$")
 _LSPCI_HEAD = re.compile(r"^((?:[0-9a-f]{4}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]) (.{1,200})")
 _LSPCI_BAR = re.compile(
-    r"(?:Region (\d): )?Memory at ([0-9a-f]{4,16}) .{0,60}\[size=(\d{1,6})([KMGT]?)\]"
+    r"(?:Region (\d): )?Memory at ([0-9a-f]{4,16}) (.{0,60})\[size=(\d{1,6})([KMGT]?)\]"
 )
+# Windows without an address still count, since -v does not number them.
+_LSPCI_OTHER = re.compile(r"^\s{0,40}(?:Region (\d): )?(?:I/O ports at|Memory at <)(.{0,80})")
 _LSPCI_DRIVER = re.compile(r"Kernel driver in use: (\S{1,40})")
 _MAPS = re.compile(
     r"^(?:\S{0,80}:)?([0-9a-f]{4,16})-([0-9a-f]{4,16}) ([r-][w-][x-][ps]) ([0-9a-f]{1,16}) "
@@ -63,12 +65,16 @@ class Resource:
 
 @attrs.frozen(slots=True)
 class Device:
-    """A PCI device with its memory windows and the driver bound to it."""
+    """A PCI device with its memory windows and the driver bound to it.
+
+    `prefetchable` are the numbers of the windows that are.
+    """
 
     name: str
     title: str
     driver: str | None
     bars: tuple[tuple[int, int, int], ...]
+    prefetchable: frozenset[int] = frozenset()
 
 
 @attrs.frozen(slots=True)
@@ -204,15 +210,17 @@ def parse_iomem(lines: Iterable[str]) -> tuple[Resource, ...]:
 
 
 def parse_lspci(lines: Iterable[str]) -> tuple[Device, ...]:
-    """Devices from `lspci -v` or `-vv` output."""
+    """Devices from `lspci -v` or `-vv` output; the former counts windows, 64-bit ones double."""
     found: list[Device] = []
     name = title = ""
     driver: str | None = None
     bars: list[tuple[int, int, int]] = []
+    prefetchable: set[int] = set()
+    following = 0
 
     def finish() -> None:
         if name:
-            found.append(Device(name, title, driver, tuple(bars)))
+            found.append(Device(name, title, driver, tuple(bars), frozenset(prefetchable)))
 
     for text in lines:
         text = printable(text).rstrip()
@@ -220,12 +228,21 @@ def parse_lspci(lines: Iterable[str]) -> tuple[Device, ...]:
         if head:
             finish()
             name, title, driver, bars = head.group(1), head.group(2), None, []
+            prefetchable, following = set(), 0
             continue
         bar = _LSPCI_BAR.search(text)
+        other = _LSPCI_OTHER.match(text) if bar is None else None
         if bar:
+            number = int(bar.group(1) or following)
             start = int(bar.group(2), 16)
-            size = int(bar.group(3)) * _UNITS[bar.group(4)]
-            bars.append((int(bar.group(1) or len(bars)), start, start + size))
+            size = int(bar.group(4)) * _UNITS[bar.group(5)]
+            bars.append((number, start, start + size))
+            if re.search(r"(?<!non-)prefetchable", bar.group(3)):
+                prefetchable.add(number)
+            following = number + (2 if "64-bit" in bar.group(3) else 1)
+        elif other:
+            number = int(other.group(1) or following)
+            following = number + (2 if "64-bit" in other.group(2) else 1)
         bound = _LSPCI_DRIVER.search(text)
         if bound:
             driver = bound.group(1)
