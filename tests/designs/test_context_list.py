@@ -63,10 +63,11 @@ def test_narrowing_loop(design: str) -> None:
     assert 4 == len(held(it))
     it.mprotect(0, 2)
     it.fork()
-    assert {4} == {each.refs for each in held(it)}
+    # Four VMAs hold the newest, and each context holds the one made before it.
+    assert [1, 1, 1, 4] == sorted(each.refs for each in held(it))
     it.munmap(0, 2)
     it.exit("A")
-    assert {2} == {each.refs for each in held(it)}
+    assert [1, 1, 1, 2] == sorted(each.refs for each in held(it))
     it.exit("B")
     assert ("-", None, []) == (it.reserved(), it.world.phys.tracking, it.log())
 

@@ -8,7 +8,8 @@ made, so a driver that maps its RAM buffers one by one, each as "the whole" of a
 narrowed VMA, is served again. `pfnmap_track()` is asked as before.
 
 `context-list`: a VMA may hold several contexts, newest first; a further full remap
-adds one. Copies of the VMA share them all, and the last VMA releases each.
+adds one. Copies of the VMA share them all: a VMA holds its newest context, and each
+context the one made before it.
 
 `context-list-early`: mappings that are replaced or unmapped drop their contexts
 with their entries, after the TLB has been flushed and before a new mapping is made;
@@ -16,7 +17,7 @@ with their entries, after the TLB has been flushed and before a new mapping is m
 
 Stored: as in 6.16, 8 bytes in every VMA, and a context (24 bytes; 32 with the link,
 which is the same slab) and a tree entry per full remap of device pages. Work: one
-reference per context and VMA copy; no page-table walk. Forbids: a second full remap of
+reference per VMA copy; no page-table walk. Forbids: a second full remap of
 device pages (`context-ram`), nothing (the others). All keep a whole range reserved
 until the last piece of the mapping has gone, and what was zapped and remapped
 elsewhere as well.
@@ -110,13 +111,19 @@ class ContextList(TrackContextDesign):
         return mm.change(vma, track=held[1:] or None)
 
     def dup(self, step: Step, vma: Vma) -> tuple[int, Vma]:
-        for number in numbers(vma):
+        """The newest is held by the copy as well; each holds the one made before it."""
+        for number in numbers(vma)[:1]:
             step.ask(kref_get, number)
         return 0, vma
 
     def free(self, step: Step, vma: Vma) -> None:
-        for number in numbers(vma):
-            self._put(step, number)
+        self._release(step, numbers(vma))
+
+    def _release(self, step: Step, held: Numbers) -> None:
+        """pfnmap_track_ctx_release(): one that goes lets go of the next."""
+        for number in held:
+            if not self._put(step, number):
+                return
 
     def zap(self, step: Step, mm: Mm, vma: Vma, start: int, end: int, *, region: bool) -> Vma:
         """The contexts of what is unmapped are queued until the flush."""
@@ -129,8 +136,7 @@ class ContextList(TrackContextDesign):
     def flushed(self, step: Step) -> None:
         """vms_clean_up_area(), after the flush: no CPU uses the pages any more."""
         while step.dying:
-            for number in step.dying.pop(0):
-                self._put(step, number)
+            self._release(step, step.dying.pop(0))
 
 
 def numbers(vma: Vma) -> Numbers:

@@ -114,12 +114,13 @@ class TrackContextDesign(Design):
         step.call("pfnmap_setup_cachemode_ret", ret=error)
         return error, cache
 
-    def _put(self, step: Step, number: int) -> None:
-        """The last reference releases the original range."""
+    def _put(self, step: Step, number: int) -> bool:
+        """The last reference releases the original range: was it the last?"""
         left = step.ask(_kref_put, number)
         if left is not None:
             step.note("pfnmap_track_ctx_release", "the last VMA with the context has gone")
             self._pfnmap_untrack(step, left.id, left.pfn, left.pages)
+        return left is not None
 
 
 def contexts_of(phys: Physical) -> Contexts:
