@@ -73,7 +73,7 @@ NEEDS = (
     Need(DEV_MEM, ("DEVMEM",), "scenarios with it are skipped"),
     Need("strict /dev/mem", ("STRICT_DEVMEM", "IO_STRICT_DEVMEM"), "the model takes it as set"),
     Need("MTRRs", ("MTRR",), "the model takes them as there"),
-    Need("the virtio driver", ("VIRTIO_PCI", "HW_RANDOM_VIRTIO"), "window R has no driver"),
+    Need("the virtio driver", ("VIRTIO_PCI",), "window R has no driver"),
     Need("the HPET as a file", ("HPET_MMAP",), "it is reserved differently at boot"),
     Need("huge pages", ("TRANSPARENT_HUGEPAGE",), "there are no huge leaves"),
     Need(
@@ -82,7 +82,7 @@ NEEDS = (
 )
 _UARTS = ("SERIAL_8250_NR_UARTS", "SERIAL_8250_RUNTIME_UARTS")
 # Of these a module is as good, if it is at hand; of all others only what is built in counts.
-_AS_MODULE = frozenset({"VIRTIO_PCI", "HW_RANDOM_VIRTIO", "VFIO", "VFIO_PCI", "VFIO_IOMMU_TYPE1"})
+_AS_MODULE = frozenset({"VIRTIO_PCI", "VFIO", "VFIO_PCI", "VFIO_IOMMU_TYPE1"})
 
 
 @attrs.frozen(slots=True)

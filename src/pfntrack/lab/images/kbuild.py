@@ -158,7 +158,7 @@ def _begin(job: Job, tree: Path, texts: dict[str, bytes], config: str) -> None:
         link_tree(job.source.folder, partial)
     else:
         progress(f"{job.name}: beginning from {seed.name}")
-        copy_built(seed / BUILT, partial)
+        copy_built(seed / BUILT, partial, tree)
         _write_state(tree.parent, read_state(seed))
     partial.replace(tree)
 
@@ -245,7 +245,7 @@ def _compile(tree: Path, folder: Path, jobs: int, tell: Callable[[str], None]) -
     started, steps, told_at = time.monotonic(), 0, 0.0
     last: list[str] = []
     with (
-        (folder / "build.log").open("w", encoding="utf-8") as log,
+        (folder / "build.log").open("w", encoding="utf-8", buffering=1) as log,
         subprocess.Popen(  # noqa: S603
             _make(tree, f"-j{jobs}", *_TARGETS),
             stdout=subprocess.PIPE,

@@ -147,8 +147,11 @@ def link_tree(source: Path, target: Path) -> None:
             link(source / place, target / place)
 
 
-def copy_built(seed: Path, target: Path) -> None:
-    """A tree with all that was built in another: what is linked stays so, the rest is copied."""
+def copy_built(seed: Path, target: Path, final: Path) -> None:
+    """A tree with all that was built in another: what is linked stays so, the rest is copied.
+
+    ``final`` is where the tree will be in the end.
+    """
     for top, _folders, files in os.walk(seed):
         where = target / Path(top).relative_to(seed)
         where.mkdir(parents=True, exist_ok=True)
@@ -158,3 +161,20 @@ def copy_built(seed: Path, target: Path) -> None:
                 link(path, where / name)
             else:
                 shutil.copy2(path, where / name)
+    _move_tools(seed, target, final)
+
+
+def _move_tools(seed: Path, target: Path, final: Path) -> None:
+    """Programs under ``tools`` know where they were built: elsewhere, make builds them anew.
+
+    Every object depends on one of them (objtool), so the whole kernel would follow.
+    """
+    old, new = os.fsencode(seed), os.fsencode(final)
+    for path in (target / "tools").rglob(".*"):
+        if path.suffix not in (".cmd", ".d") or path.is_symlink() or not is_file(path):
+            continue
+        text = path.read_bytes()
+        if old in text:
+            seen = path.stat()
+            path.write_bytes(text.replace(old, new))
+            os.utime(path, ns=(seen.st_atime_ns, seen.st_mtime_ns))
