@@ -19,6 +19,7 @@ from pfntrack.cli.common import (
 )
 from pfntrack.cli.kernelbuild import add_build, run_build
 from pfntrack.cli.kernels import add_kernels, announce, modelled, named_kernels
+from pfntrack.cli.labdiff import add_diff, run_diff
 from pfntrack.edges.files import make_folder
 from pfntrack.edges.streams import transient
 from pfntrack.errors import GuestError
@@ -50,6 +51,7 @@ build    build a small kernel from sources and changes
 run      play one scenario on a kernel and show what was observed, step by step
 record   play scenarios and write traces (format 1)
 conform  play scenarios and compare every step with the model
+diff     what one kernel, or one change, does otherwise than another
 fuzz     random programs on model and kernel until they disagree
 
 A kernel is 5.10, 6.1, 6.12 or 7.3 (the newest Debian package of that series,
@@ -101,6 +103,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     sub.add_argument("--junit", type=output_file, metavar="FILE", help="also write JUnit's XML")
     sub.add_argument("--traces", type=Path, metavar="DIR", help="also keep traces that differ")
     sub.set_defaults(lab=_conform)
+
+    sub = actions.add_parser("diff", help="what one kernel does otherwise than another")
+    add_diff(sub)
+    sub.set_defaults(lab=run_diff)
 
     sub = actions.add_parser("fuzz", help="random programs on model and kernel")
     _common(sub)

@@ -17,6 +17,7 @@ NAMES = (
     "concurrent",
     "bugs",
     "difference",
+    "labdiff",
     "study",
     "triage",
     "audit",
