@@ -20,7 +20,7 @@ KERNEL_PACKAGES := flex bison libelf-dev libssl-dev perl xz-utils patch coccinel
 TEST_PACKAGES := chromium chromium-driver zsh fish spin gcc libc6-dev make cpio zstd man-db groff \
   coccinelle
 
-.PHONY: help venv dev demo docs man test test-deep test-browser test-lab test-lab-all install-lab install-test test-package lint format bench collector clean
+.PHONY: help venv dev demo docs man test test-deep test-browser test-lab test-lab-all test-kernel install-lab install-test test-package lint format bench collector clean
 
 help:
 	@echo "make venv    create $(VENV) with the command $(BIN)/pfntrack, and what running it needs"
@@ -31,6 +31,7 @@ help:
 	@echo "make test-browser  only the tests that open pages in Chromium"
 	@echo "make test-lab  boot a Debian kernel in QEMU and compare it with the model"
 	@echo "make test-lab-all  all tests that boot kernels, on all of them"
+	@echo "make test-kernel  build kernels with and without our changes, and judge them"
 	@echo "make install-lab   install the Debian packages that these need (as root)"
 	@echo "make install-test  install those that other tests are skipped without (as root)"
 	@echo "make test-package  build wheel and sdist, install them in a fresh environment, use them"
@@ -84,7 +85,11 @@ test-lab: $(DEVELOPS)
 	$(BIN)/python -m pytest -m lab -rs tests/lab/test_real.py
 
 test-lab-all: $(DEVELOPS)
-	$(BIN)/python -m pytest -m lab -rs tests
+	$(BIN)/python -m pytest -m "lab and not kernel" -rs tests
+
+# Builds kernels (minutes for the first, which stays in the cache), plays everything on them.
+test-kernel: $(DEVELOPS)
+	$(BIN)/python -m pytest -m kernel -rs tests/kernel
 
 install-lab:
 	apt-get update -qq

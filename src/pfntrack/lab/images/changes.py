@@ -69,7 +69,9 @@ def digest(changes: Sequence[Change], *more: str) -> str:
 
 def known_changes() -> list[str]:
     """Names in the project's folder."""
-    return sorted(path.stem for path in kernel_folder().glob(f"*{SEMANTIC}"))
+    folder = kernel_folder()
+    alone = [path.stem for path in folder.glob(f"*{SEMANTIC}")]
+    return sorted({*alone, *(path.parent.name for path in folder.glob(f"*/*{SEMANTIC}"))})
 
 
 def gather_changes(names: Sequence[str]) -> list[Change]:
@@ -132,9 +134,9 @@ def _gather(name: str, found: list[Change], above: tuple[str, ...]) -> None:
 
 
 def _place(name: str) -> Path:
-    ours = kernel_folder() / f"{name}{SEMANTIC}"
-    if "/" not in name and is_file(ours):
-        return ours.resolve()
+    for ours in (kernel_folder() / f"{name}{SEMANTIC}", kernel_folder() / name):
+        if "/" not in name and name in known_changes() and (is_file(ours) or is_folder(ours)):
+            return ours.resolve()
     path = Path(name)
     if not is_file(path) and not is_folder(path):
         known = ", ".join(known_changes())
