@@ -219,3 +219,14 @@ def test_results_of_a_build_are_no_sources(source: Path) -> None:
         (source / "mm" / name).write_text("x")
     assert set(sources.source_files(source)) == {"Makefile", "Kconfig", "mm/one.c", "mm/two.h"}
     assert changes.digest(()) != changes.digest((), "debug")
+
+
+def test_mails_can_be_sent() -> None:
+    """Plain text of at most 75 columns, with a subject."""
+    mails = sorted((kernel_folder() / "mails").glob("*.txt"))
+    assert mails
+    for path in mails:
+        lines = path.read_text(encoding="ascii").splitlines()
+        assert lines[0].startswith("Subject: [PATCH")
+        assert max(map(len, lines)) <= 75
+        assert not any("@" in line for line in lines)
