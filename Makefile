@@ -40,7 +40,7 @@ help:
 	@echo "make lint    ruff and mypy"
 	@echo "make format  rewrite the sources in canonical form"
 	@echo "make bench   compare with other programs in one run: SPIN, a naive join, real kernels"
-	@echo "make collector  build dist/pfntrack-collect.pyz, one file for Python 3.8 and newer"
+	@echo "make collector  build dist/pfntrack-collect.pyz and pfntrack-record.pyz for Python 3.8 and newer"
 	@echo "make clean   remove $(VENV) and caches"
 
 venv: $(INSTALLED)
@@ -128,6 +128,11 @@ collector:
 	cp src/pfntrack/audit/read/collector.py build/collector/__main__.py
 	$(PYTHON) -m zipapp --python "/usr/bin/env python3" --compress \
 	  --output dist/pfntrack-collect.pyz build/collector
+	rm -rf build/recorder
+	mkdir -p build/recorder
+	cp src/pfntrack/record/recorder.py build/recorder/__main__.py
+	$(PYTHON) -m zipapp --python "/usr/bin/env python3" --compress \
+	  --output dist/pfntrack-record.pyz build/recorder
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build

@@ -2,7 +2,7 @@
 
 declare -gA _pfntrack_actions=() _pfntrack_options=() _pfntrack_arguments=()
 declare -gA _pfntrack_values=() _pfntrack_words=()
-_pfntrack_actions[-]='run compare scenarios check race bugs study conform lab triage explain collect audit report repro step serve schema completion'
+_pfntrack_actions[-]='run compare scenarios check race bugs study conform lab triage explain collect audit record replay report repro step serve schema completion'
 _pfntrack_options[-]='-h --help --version'
 _pfntrack_options[run]='-h --help --release --design --picture --json --html'
 _pfntrack_arguments[run]=scenario
@@ -164,6 +164,18 @@ _pfntrack_values['audit --from']=directory
 _pfntrack_values['audit --cycle']=nothing
 _pfntrack_values['audit --interval']=nothing
 _pfntrack_values['audit --cycles']=nothing
+_pfntrack_options[record]='-h --help -o --output -p --pid -a --all --for --limit --clean'
+_pfntrack_arguments[record]='nothing ...'
+_pfntrack_values['record -o']=file
+_pfntrack_values['record --output']=file
+_pfntrack_values['record -p']=nothing
+_pfntrack_values['record --pid']=nothing
+_pfntrack_values['record --for']=nothing
+_pfntrack_values['record --limit']=nothing
+_pfntrack_options[replay]='-h --help --release --all --scenario --minimise --json'
+_pfntrack_arguments[replay]=file
+_pfntrack_values['replay --release']=release
+_pfntrack_values['replay --scenario']=scenario
 _pfntrack_options[report]='-h --help -o --output --release --design --with'
 _pfntrack_arguments[report]='scenario ...'
 _pfntrack_values['report -o']=file
@@ -205,7 +217,7 @@ _pfntrack_words[compare_preset]='quick default deep'
 _pfntrack_words[check_preset]='quick default deep'
 _pfntrack_words[bugs_workers]='1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63 64'
 _pfntrack_words[study_preset]='quick default deep'
-_pfntrack_words[schema_name]='state run comparison conformance repro check race concurrent bugs difference labdiff study triage audit audit-place audit-diff audit-watch'
+_pfntrack_words[schema_name]='state run comparison conformance repro check race concurrent bugs difference labdiff study triage audit audit-place audit-diff audit-watch replay'
 _pfntrack_words[completion_shell]='bash zsh fish'
 
 # Sets what stands at the cursor: `place` (command and action), `kind` of the value there.

@@ -55,6 +55,14 @@ EXAMPLES = {
         ("sudo pfntrack audit --live", "this machine, now"),
         ("pfntrack audit --snapshot snapshot --bar 0000:03:00.0/1", "is that BAR write-combining"),
     ),
+    "record": (
+        ("sudo pfntrack record -o run.rec -- ./program", "a command, from start to end"),
+        ("sudo pfntrack record -o run.rec -a --for 10", "everybody, for ten seconds"),
+    ),
+    "replay": (
+        ("pfntrack replay run.rec", "each call, and the step to blame"),
+        ("pfntrack replay run.rec --scenario leak.pfn --minimise", "the finding as a scenario"),
+    ),
     "report": (
         ("pfntrack report truncate-middle --with 6.12,7.3 -o page.html", "a comparison, as a page"),
         ("pfntrack triage --json kern.log | pfntrack report - -o page.html", "of saved JSON"),

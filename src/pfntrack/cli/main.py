@@ -36,6 +36,8 @@ COMMANDS = {
     "explain": "say what a memory-type message or a diagnosis code means",
     "collect": "take a text snapshot of memory-type tracking on this machine",
     "audit": "say who holds each reservation, what is stale, and what exits will leave",
+    "record": "record what a live machine does with raw pfn mappings",
+    "replay": "explain a recording, and name the step that broke something",
     "report": "make one HTML page of a result, to look at and to send on",
     "repro": "write a C program that shows on a real kernel what breaks in the model",
     "step": "go through a scenario step by step, and try operations",

@@ -24,6 +24,7 @@ NAMES = (
     "audit-place",
     "audit-diff",
     "audit-watch",
+    "replay",
 )
 # Schemas that contain others; all the rest are complete in themselves.
 _PARTS = {
