@@ -7,7 +7,7 @@ author = "the pfntrack authors"
 release = version = __version__
 extensions = ["myst_parser"]
 myst_enable_extensions = ["deflist"]
-myst_heading_anchors = 3
+myst_heading_anchors = 4
 source_suffix = {".md": "markdown"}
 html_theme = "furo"
 html_title = "pfntrack"

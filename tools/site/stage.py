@@ -36,7 +36,7 @@ def stage(target: Path) -> None:
         pages[f"designs/{design.name}.md"] = designs.page(design, documents)
     for name, page in TOP.items():
         pages[page] = _moved((ROOT / name).read_text(encoding="utf-8"))
-    for drawing in source.rglob("*.svg"):
+    for drawing in (*source.rglob("*.svg"), *source.rglob("*.png")):
         place = target / drawing.relative_to(source)
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(drawing, place)
