@@ -66,6 +66,8 @@ def _lines(audit: Audit) -> Iterator[str]:
             yield ""
             yield f"{title}:"
             yield from (f"  {text}" for text in texts)
+    if audit.undecided:
+        yield "  to see who makes and releases what: pfntrack record, then pfntrack replay"
 
 
 def _summary(audit: Audit) -> Iterator[str]:

@@ -136,7 +136,11 @@ def _user_error(errors: list[Fact], case: Case) -> Finding:
         finding(rule, facts, case),
         answer=answer,
         alternatives=(*other, "PARTIAL_REMAP_LOOKUP_MIXED"),
-        missing=("the whole kernel log at info level",),
+        missing=(
+            "the whole kernel log at info level",
+            "or, where it can be repeated, a recording: pfntrack record -- PROGRAM, "
+            "then pfntrack replay",
+        ),
     )
 
 
