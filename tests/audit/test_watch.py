@@ -127,6 +127,7 @@ def test_ctrl_c_prints_what_holds_so_far(tmp_path: Path) -> None:
     """Interrupted in the middle of a cycle, the finished ones are reported."""
     ready = tmp_path / "ready"
     script = f"""
+import signal
 import sys
 from pathlib import Path
 from pfntrack.audit.read.snapshot import SnapshotCollector
@@ -136,6 +137,8 @@ def look(args, use):
     name = next(names)
     return use(SnapshotCollector(Path({str(SNAPSHOTS)!r}) / f"6.12-{{name}}"))
 audit._live = look
+# Whoever starts the tests in the background has them ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 count = "test -e {ready}.2 && touch {ready} && sleep 60; test -e {ready}.1 && touch {ready}.2; "
 sys.exit(main(["audit", "watch", "--json", "--cycle", count + "touch {ready}.1"]))
 """

@@ -82,11 +82,13 @@ def test_every_operation_of_the_library_has_a_command() -> None:
     ]
     regions = Regions(tuple(Region(bar.window.name, bar.base >> 12, bar.pages) for bar in bars))
     for each in gather(["library"]):
+        if each.reasons:
+            continue
         translator = Translator(bars, regions, "/dev/vfio/0")
         program = each.program
         for name, (pfn, pages) in program.get("places", {}).items():
             translator.regions = translator.regions.plus(Region(name, pfn, pages))
-        for op in [] if each.reasons else program["steps"]:
+        for op in program["steps"]:
             if op["op"] == "kernel" and op["what"] == "ramalloc":
                 ram = Region(f"ram{op['id']}", 0x1000, op["pages"])
                 translator.regions = translator.regions.plus(ram)
@@ -98,7 +100,9 @@ def test_what_no_guest_can_do_has_a_reason() -> None:
     refused = {name: plan(load(file)).reasons for name, file in library().items()}
     refused = {name: why for name, why in refused.items() if why}
     assert refused["last-page-of-memory"] == ("no device of the guest has the window END",)
-    assert len(refused) < 10
+    overlap = ("the guest does one operation after the other",)
+    assert refused["race-fork-truncate"] == overlap
+    assert len([why for why in refused.values() if why != overlap]) < 10
 
 
 @pytest.mark.parametrize(
