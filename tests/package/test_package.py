@@ -39,6 +39,7 @@ NEEDED = (
 SHARED = (
     "man/man1/pfntrack.1",
     "bash-completion/completions/pfntrack",
+    "fish/vendor_completions.d/pfntrack.fish",
     "zsh/site-functions/_pfntrack",
 )
 
@@ -91,14 +92,19 @@ def contents(wheel: Path) -> dict[str, bytes]:
 
 
 def test_wheel_has_the_package_and_nothing_else(built: tuple[Path, Path]) -> None:
-    """Every file of src/pfntrack, three shared files, the licences, and the record."""
+    """Every file of src/pfntrack and kernel, shared files, the licences, and the record."""
     names = set(contents(built[1]))
     package = {name.removeprefix("src/") for name in tracked() if name.startswith("src/")}
     assert set(NEEDED) <= names
     assert package <= names
     rest = {name.partition("/")[2] for name in names - package}
-    licences = {"LICENSE", *(f"src/pfntrack/lab/module/{name}" for name in ("LICENSE", "COPYING"))}
+    licences = {
+        "LICENSE",
+        "kernel/LICENSE",
+        *(f"src/pfntrack/lab/module/{name}" for name in ("LICENSE", "COPYING")),
+    }
     assert rest == {
+        *(name for name in tracked() if name.startswith("kernel/")),
         "METADATA",
         "RECORD",
         "WHEEL",
