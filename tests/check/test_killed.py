@@ -85,3 +85,39 @@ def test_killed_once(symmetry: tuple[str, ...], tmp_path: Path) -> None:
 def test_killed_at_twenty_moments(symmetry: tuple[str, ...], tmp_path: Path) -> None:
     """Spread over the search."""
     check_moments(tmp_path, [0.13 * number for number in range(20)], *symmetry)
+
+
+def test_a_killed_parent_leaves_no_workers() -> None:
+    """The processes of `study` end with the one that started them."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pfntrack", "study", "--preset", "quick", "--jobs", "2"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    children: list[int] = []
+    try:
+        began = time.monotonic()
+        while len(children) < 2:
+            assert process.poll() is None
+            assert time.monotonic() - began < SLOWEST
+            time.sleep(0.1)
+            children = _children(process.pid)
+        time.sleep(2)
+    finally:
+        process.kill()
+        process.wait()
+    began = time.monotonic()
+    while any(Path(f"/proc/{child}").exists() for child in children):
+        assert time.monotonic() - began < SLOWEST
+        time.sleep(0.1)
+
+
+def _children(parent: int) -> list[int]:
+    """Processes that a process has started, but the tracker of the standard library."""
+    path = Path(f"/proc/{parent}/task/{parent}/children")
+    found = [int(word) for word in path.read_text().split()]
+    return [
+        child
+        for child in found
+        if b"resource_tracker" not in Path(f"/proc/{child}/cmdline").read_bytes()
+    ]

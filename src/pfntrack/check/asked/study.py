@@ -7,11 +7,12 @@ Nothing is typed in but the sizes of a design's own structures.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 
 import attrs
 
@@ -23,6 +24,7 @@ from pfntrack.check.search.explore import Limits, Search
 from pfntrack.check.search.setting import Setting
 from pfntrack.check.search.trace import scenario
 from pfntrack.designs import DESIGNS, Design
+from pfntrack.edges.workers import quiet
 from pfntrack.releases import release_with
 from pfntrack.scenario import format_scenario
 
@@ -151,8 +153,14 @@ def study(
         return
     with ExitStack() as stack:
         context = get_context("spawn")
-        pool = stack.enter_context(ProcessPoolExecutor(jobs, mp_context=context))
+        pool = stack.enter_context(ProcessPoolExecutor(jobs, context, quiet, (os.getpid(),)))
         futures = [pool.submit(judge, each, properties, fields, seconds) for each in designs]
         stack.callback(lambda: [each.cancel() for each in futures])
-        for future in futures:
-            yield future.result()
+        try:
+            for future in futures:
+                yield future.result()
+        except BaseException:
+            # Nobody waits for a search whose result nobody wants.
+            for child in active_children():
+                child.terminate()
+            raise

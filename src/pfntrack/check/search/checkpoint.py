@@ -157,7 +157,10 @@ def _fitting(search: Search, arrays: dict[str, Any], at: Progress) -> None:
         mine = getattr(states, name)
         if arrays[name].dtype != mine.dtype or arrays[name].shape[1:] != mine.shape[1:]:
             raise ValueError(f"{name} has the form of something else")
-    if not 0 < kept <= count or len(arrays["word1"]) != kept or len(arrays["move"]) != count:
+    # Words are kept of the states that are still to be looked at: none once all have been.
+    if not count - at.next <= kept <= count or len(arrays["word1"]) != kept:
+        raise ValueError("its arrays do not fit each other")
+    if not count or len(arrays["move"]) != count:
         raise ValueError("its arrays do not fit each other")
     if len(arrays["keys"]) != count:
         raise ValueError(f"{len(arrays['keys'])} keys for {count} states")
