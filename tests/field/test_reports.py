@@ -298,7 +298,7 @@ REPORTS: tuple[tuple[str, str, str], ...] = (
         "TRACKCTX_SECOND_REMAP",
         "a second time",
     ),
-    ("NVRM: GPU 0000:01:00.0: WC support is unavailable", "WC_UNAVAILABLE_TO_DRIVER", "slowly"),
+    ("NVRM: GPU 0000:01:00.0: WC support is unavailable", "WC_UNAVAILABLE_TO_DRIVER", "own test"),
     (
         "simple-framebuffer simple-framebuffer.0: [drm] could not acquire memory range",
         "NOT_PAT",

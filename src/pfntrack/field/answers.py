@@ -31,6 +31,8 @@ _FIXED: dict[str, str] = {
     "XEN_PV_PAT_LAYOUT": "Nothing is wrong: PAT works, with the table that Xen sets up.",
     "MTRR_LEGACY_OVERLAP": "Harmless where PAT is on: an MTRR was asked for inside another one and "
     "not given.",
+    "IOREMAP_FAILED": "A driver got no mapping from ioremap(); the kernel's own line, which says "
+    "why, is not in the text.",
     "HEALTHY": "Healthy: the lines about memory types are the normal ones.",
     "SYNTHETIC_RULE_CHECK": "Nothing is broken: the lines were constructed to check the rule.",
 }

@@ -6,6 +6,7 @@ Log lines are never wrapped, in a mail neither.
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 
 from pfntrack.field.answers import answer, warnings
@@ -15,6 +16,7 @@ from pfntrack.field.finding import Finding
 from pfntrack.field.read.collect import Log
 from pfntrack.field.read.facts import Fact, hex_range, human_size
 from pfntrack.field.read.replay import Replay
+from pfntrack.field.topics.lookup import mentioned
 from pfntrack.field.triage import Result
 
 MAIL_WIDTH, TEXT_WIDTH = 75, 96
@@ -67,12 +69,22 @@ def _nothing(result: Result, width: int) -> list[str]:
             "list:",
             width,
         )
-        return [*out, f"  {DMESG}", f"  {UNAME}", f"  {LIST}"]
+        out += [f"  {DMESG}", f"  {UNAME}", f"  {LIST}"]
+        return out + _topics(near, width)
     return _wrap(
         f"Not my subject: {result.log.lines} lines were read, and none speaks of memory types "
         "(PAT, MTRRs), ioremap, BARs or raw pfn mappings.",
         width,
     )
+
+
+def _topics(near: tuple[tuple[int, str], ...], width: int) -> list[str]:
+    """The topics that those lines mention, and what answers questions about them."""
+    found = mentioned(" ".join(text for _, text in near))
+    if not found:
+        return []
+    out = _wrap("If it is a question, this answers it:", width)
+    return out + [f"  pfntrack explain {shlex.quote(topic.name)}" for topic in found]
 
 
 def as_mail(result: Result) -> str:

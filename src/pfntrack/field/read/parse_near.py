@@ -85,9 +85,19 @@ NEAR: tuple[Near, ...] = (
     _row(
         "ioremap_wrapped", "ioremap", r"ioremap: (?P<why>(?:invalid|bad) (?:size|range)\b.{0,60})"
     ),
+    _row(
+        "ioremap_early",
+        "called early from",
+        r"ioremap\(\) called early from (?P<func>[A-Za-z_]\w{0,60})",
+    ),
     _row("iounmap_bad", "iounmap", r"iounmap: bad address (?P<pointer>\S{1,24})"),
     _row(
         "bars_fine", "mapping multiple BARs", r"Info: mapping multiple BARs\. Your kernel is fine"
+    ),
+    _row(
+        "bars_caller",
+        "mapping multiple BARs",
+        r"caller (?P<func>[A-Za-z_][\w.]{0,60})\S{0,24} (?:\[(?P<module>[\w-]{1,40})\] )?mapping",
     ),
     _row(
         "memremap_refused",
@@ -140,6 +150,11 @@ NEAR: tuple[Near, ...] = (
         r"|MTRRs? (?:variable ranges )?disabled\b(?!, skipping))",
     ),
     _row("mtrr_off", "mtrr: Disabled", r"(?P<what>mtrr: Disabled)"),
+    _row(
+        "mtrr_firmware",
+        "MTRR",
+        r"MTRR: (?:Fixed MSR 0x|default type WB/UC|\w{2} selected as default|Physical address)",
+    ),
     # The kernel prints hashed pointers here; FreeBSD prints numbers and an error.
     _row(
         "wc_mtrr_failed",
@@ -194,6 +209,11 @@ NEAR: tuple[Near, ...] = (
         "pcim_iomap_regions",
         r"pcim_iomap_regions\W.{0,40}?\(?(?P<code>-(?:\d{1,3}))\b",
     ),
+    _row(
+        "devmem_read",
+        "/dev/mem|Operation not permitted",
+        r"(?:error )?read(?:ing)?\b.{0,12}/dev/mem\b.{0,12}: Operation not permitted",
+    ),
     _row("strict_hint", "/dev/mem", r"/dev/mem\b.{0,40}Operation not permitted"),
     _row("strict_hint", "STRICT_DEVMEM?", r"enable (?P<option>CONFIG_(?:IO_)?STRICT_DEVMEM)\?"),
     _row(
@@ -225,6 +245,26 @@ NEAR: tuple[Near, ...] = (
         "cannot reserve video memory",
         r"(?P<driver>efifb|vesafb|uvesafb)\w{0,12}:? .{0,20}cannot reserve video memory",
     ),
+    _row(
+        "iomem",
+        " : ",
+        rf"^{_START}-{_LAST} : (?P<name>(?!PAT\b)[A-Za-z0-9][^|]{{0,80}})$",
+    ),
+    # What a driver says itself, when the kernel's own line is missing; so it comes last.
+    _row(
+        "ioremap_failed",
+        "emap",
+        r"(?i)(?:^|[\s:(])(?:failed to |(?:can(?:not|'t)|could not|unable to) (?:\w{2,9} )?)"
+        r"(?:devm_)?ioremap\w{0,12}\b",
+    ),
+    _row(
+        "ioremap_failed",
+        "ioremap",
+        r"(?i)\bioremap(?!_change)\w{0,12}(?:\(\))?:? {0,2}(?:has |was )?"
+        r"(?:fail(?:ed|ure)\b|error\b(?! for)|return(?:ed|s) (?:NULL|0\b|-\d))",
+    ),
+    # A bisection that ends at the change of the tracking (6.16) names the cause itself.
+    _row("bisected", "f8e97613fed2|bad", r"f8e97613fed2[0-9a-f]{0,28}\b.{0,40}\bbad\b"),
     _row("qemu_mmap", "Failed to mmap", rf"Failed to mmap {_DEVICE} BAR (?P<bar>\d)"),
     _row(
         "qemu_region",

@@ -16,11 +16,11 @@ from pfntrack.field.read.lines import Line
 
 _FUNC = r"([A-Za-z_][\w.]{1,80})"
 _WARNING = re.compile(
-    r"WARNING: (?:CPU: \d{1,5} )?(?:PID: (\d{1,8}) )?(?:at )?"
+    r"WARNING: (?:CPU: \w{1,5} )?(?:PID: (\w{1,8}) )?(?:at )?"
     rf"(\S{{1,200}}?):(\d{{1,6}}),? (?:at )?{_FUNC}(?:\+ ?0x|\(\)|/|,|\s|$)"
 )
 _WARNING_SPLIT = re.compile(
-    r"WARNING: (?:CPU: \d{1,5} )?(?:PID: (\d{1,8}) )?(?:at )?(\S{1,200}\.[ch]):(\d{1,6})\s*$"
+    r"WARNING: (?:CPU: \w{1,5} )?(?:PID: (\w{1,8}) )?(?:at )?(\S{1,200}\.[ch]):(\d{1,6})\s*$"
 )
 # From 7.0 the task stands at the end of the header: `, CPU#6: (udev-worker)/599`.
 _TAIL_TASK = re.compile(r", CPU#\d{1,5}: (.{1,32})/(\d{1,8})\s*$")
@@ -33,6 +33,7 @@ _FRAME = re.compile(
     rf"^(?:RIP: \w{{4}}:|EIP: )?(?:\[<[0-9a-f]{{1,16}}>\] )?(\? )?{_FUNC}"
     r"(?:\+ ?0x[0-9a-f]{1,8}(?:/0x[0-9a-f]{1,8})?|\s\(?[\w./-]{1,120}\.[chS]:\d{1,6})"
 )
+_MMAP_OF = re.compile(r"\bmmap:([A-Za-z_]\w{1,60})(?:\+0x\S{1,24})?(?: \[([\w-]{1,40})\])?")
 _MODULE = re.compile(r"\[([a-z][\w-]{1,40})\]")
 _END = re.compile(r"end trace|cut here|Kernel panic - not")
 FRAME_LINES = 140
@@ -122,7 +123,8 @@ def _warning(line: Line) -> Trace | None:
     values: dict[str, Value] = {"file": _path(match.group(2)), "line": int(match.group(3))}
     if func:
         values["func"] = func.split(".")[0]
-    if match.group(1):
+    # People replace numbers by letters when they write the title of a report.
+    if match.group(1) and match.group(1).isdigit():
         values["pid"] = int(match.group(1))
     task = _TAIL_TASK.search(body)
     if task is not None:
@@ -168,6 +170,12 @@ def feed(trace: Trace, line: Line) -> bool:
             if release is not None:
                 trace.values["kernel"] = str(release)
         return True
+    if "mmap:" in body and trace.values.get("what") == "bad_page_map":
+        maker = _MMAP_OF.search(body)
+        if maker is not None:
+            trace.values["mmap"] = maker.group(1)
+            if maker.group(2):
+                trace.values.setdefault("module", maker.group(2))
     if "vm_flags:" in body:
         flags = re.search(r"vm_flags:([0-9a-f]{4,16})", body)
         if flags:

@@ -7,7 +7,7 @@ from collections import Counter
 
 import attrs
 
-from pfntrack.field.catalogue import near as texts
+from pfntrack.field.catalogue import look_alikes as texts
 from pfntrack.field.catalogue.codes import CODES
 from pfntrack.field.finding import CONFIDENCES, SEVERITIES, Finding, merge, unite
 from pfntrack.field.read.collect import Log
@@ -66,6 +66,8 @@ def diagnose(log: Log, context: Context | None = None) -> tuple[tuple[Finding, .
     decided = any(f.code == "NOT_PAT" and f.variant is not texts.HUGE for f in around)
     causes += silent.silent_failures(case, explained or decided)
     causes += near.monitors(case, explained or decided)
+    told = explained or any(f.level in ("warning", "error") or f.code == "NOT_PAT" for f in around)
+    causes += near.without_reason(case, told)
     if not causes:
         causes += silent.wc_question(case)
     stated = state.pat_state(case)

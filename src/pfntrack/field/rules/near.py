@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import attrs
 
-from pfntrack.field.catalogue import near as texts
+from pfntrack.field.catalogue import look_alikes as texts
 from pfntrack.field.catalogue.base import Code
 from pfntrack.field.finding import Finding
 from pfntrack.field.read.facts import Fact, hex_range, human_size
+from pfntrack.field.read.ranges import overlap
 from pfntrack.field.rules.base import Case, Rule, always, finding
 
 
@@ -47,6 +48,32 @@ def _bar(fact: Fact) -> str:
     )
 
 
+def _claimed(fact: Fact) -> str:
+    """The owners that rows of /proc/iomem in the text show, or that there is one."""
+    return fact.text_of("owners") or "another owner in /proc/iomem"
+
+
+def _with_owners(fact: Fact, case: Case) -> Fact:
+    """The fact of a refused claim with what lies inside its range, where the text shows it.
+
+    A row around the whole range is the bus or the device itself, not the owner.
+    """
+    if fact.kind != "bar_reserve" or not fact.has_range:
+        return fact
+    rows = [row for row in case.log.of("iomem") if overlap(row.span, fact.span)]
+    inner = [
+        row.text_of("name")
+        for row in rows
+        if row.text_of("name") != fact.text_of("device")
+        and (row.size < fact.size or row.span == fact.span)
+        and not row.text_of("name").startswith("PCI Bus")
+    ]
+    if not inner:
+        return fact
+    owners = " and ".join(dict.fromkeys(inner[:3])) + " in /proc/iomem"
+    return attrs.evolve(fact, values={**fact.values, "owners": owners})
+
+
 def _errno(fact: Fact) -> int | None:
     """The error of a refused DMA mapping, from a number or from its words."""
     for name in ("errno", "code"):
@@ -80,6 +107,15 @@ READINGS: tuple[Reading, ...] = (
             )
             + "which the processor cannot address, and was refused."
         ),
+    ),
+    Reading(
+        ("ioremap_early",),
+        "NOT_PAT",
+        lambda f: (
+            f"Harmless, and not of x86: {f.text_of('func')}() calls ioremap() before it is ready, "
+            "and the mapping was made all the same."
+        ),
+        texts.EARLY,
     ),
     Reading(
         ("memremap_refused",),
@@ -123,7 +159,20 @@ READINGS: tuple[Reading, ...] = (
     Reading(
         ("wc_unavailable",),
         "WC_UNAVAILABLE_TO_DRIVER",
-        _says("The driver works without write-combining, slowly, because its own test failed."),
+        _says(
+            "NVIDIA's driver finds no write-combining by its own test of the PAT table, and is "
+            "slow or refuses what needs it; that PAT is really off is not said by this."
+        ),
+        confidence="medium",
+        when=lambda f: "NVRM" in f.text,
+    ),
+    Reading(
+        ("wc_unavailable",),
+        "WC_UNAVAILABLE_TO_DRIVER",
+        _says(
+            "The driver says that write-combining is unavailable, by a test of its own, so it is "
+            "slow; that PAT is off is not said by this."
+        ),
         confidence="medium",
     ),
     Reading(
@@ -161,17 +210,27 @@ READINGS: tuple[Reading, ...] = (
         texts.NO_WC_FILE,
     ),
     Reading(
+        ("devmem_read",),
+        "NOT_PAT",
+        _says(
+            "Strict devmem refused the read: RAM above the first MiB cannot be read through "
+            "/dev/mem, whatever iomem= says."
+        ),
+        texts.STRICT_RAM,
+    ),
+    Reading(
         ("strict_hint", "strict_devmem"),
         "NOT_PAT",
-        _says("Strict devmem refused the access; boot with iomem=relaxed to allow it."),
+        _says(
+            "Strict devmem refused the access; iomem=relaxed at boot allows it for device memory, "
+            "nothing does for RAM."
+        ),
         texts.STRICT,
     ),
     Reading(
         ("bar_reserve",),
         "NOT_PAT",
-        lambda f: (
-            f"{_bar(f)} is claimed by another owner in /proc/iomem; memory types are not the cause."
-        ),
+        lambda f: f"{_bar(f)} is claimed by {_claimed(f)}; memory types are not the cause.",
         texts.CLAIMED,
     ),
     Reading(
@@ -258,6 +317,11 @@ READINGS: tuple[Reading, ...] = (
         "MTRR_STATE",
         _says("Harmless: the firmware or hypervisor set no MTRRs."),
     ),
+    Reading(
+        ("mtrr_firmware",),
+        "MTRR_STATE",
+        _says("Normal: the firmware (coreboot) tells how it sets the MTRRs, before any kernel."),
+    ),
     Reading(("mtrr_readonly",), "MTRR_STATE", _says("Harmless: MTRRs may not be changed here.")),
     Reading(("mtrr_map",), "MTRR_STATE", _says("Normal: the kernel counts the MTRRs it found.")),
     Reading(
@@ -288,6 +352,7 @@ def neighbours(case: Case, used: set[int]) -> list[Finding]:
     for at, facts in groups.items():
         reading = READINGS[at]
         rule = Rule(reading.code, always, reading.confidence, _basis(facts[0]), reading.severity)
+        facts[0] = _with_owners(facts[0], case)
         made = finding(rule, tuple(facts), case)
         answer = reading.answer(facts[0])
         if answer.endswith(": "):
@@ -308,6 +373,16 @@ def monitors(case: Case, explained: bool) -> list[Finding]:
         "only the kernel log says why."
     )
     return [attrs.evolve(made, answer=answer, missing=("the kernel log of the host",))]
+
+
+def without_reason(case: Case, explained: bool) -> list[Finding]:
+    """A driver says that ioremap() failed, and no line of the kernel says why."""
+    facts = case.log.of("ioremap_failed")
+    if explained or not facts:
+        return []
+    rule = Rule("IOREMAP_FAILED", always, "low", "only the driver's own message is there")
+    made = finding(rule, tuple(facts), case)
+    return [attrs.evolve(made, missing=("the lines of the kernel around it",))]
 
 
 def _basis(fact: Fact) -> str:

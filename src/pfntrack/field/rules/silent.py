@@ -6,7 +6,7 @@ import re
 
 import attrs
 
-from pfntrack.field.catalogue.near import BAD_LENGTH, INSIDE, NO_MMAP, SPANS, STRICT
+from pfntrack.field.catalogue.look_alikes import BAD_LENGTH, INSIDE, NO_MMAP, SPANS, STRICT
 from pfntrack.field.finding import Finding
 from pfntrack.field.read.context import Entry
 from pfntrack.field.read.facts import Fact, Value, hex_range, human_size
@@ -42,13 +42,18 @@ def silent_failures(case: Case, refused: bool) -> list[Finding]:
                 "partial remap refuses silently",
             )
         found.append(finding(rule, tuple(driver), case))
+    bisected = tuple(log.of("bisected"))
+    if bisected and not refused and not found:
+        because = "a bisection ended at the commit since which a second full remap is refused"
+        rule = Rule("TRACKCTX_SECOND_REMAP", always, "medium", because)
+        found.append(finding(rule, bisected, case))
     errors = [
         f
         for f in log.of("user_error")
         if f.text_of("errno") in ("EINVAL", "EAGAIN", "EBUSY")
         or (f.text_of("errno") in ("EPERM", "ENODEV") and _device_file(f, case))
     ]
-    if errors and not refused and not driver:
+    if errors and not refused and not found:
         found.append(_user_error(errors, case))
     return found
 
@@ -88,7 +93,7 @@ def _user_error(errors: list[Fact], case: Case) -> Finding:
         rule = Rule("NOT_PAT", always, "medium", "mapping device memory was not permitted (EPERM)")
         answer = (
             "Strict devmem (or a locked-down kernel) refused the mapping: a driver claims the "
-            "range, or it is RAM; boot with iomem=relaxed or unbind the driver."
+            "range (boot with iomem=relaxed or unbind the driver), or it is RAM (never allowed)."
         )
         return attrs.evolve(finding(rule, facts, case), answer=answer, variant=STRICT)
     if (
@@ -265,7 +270,7 @@ def look_alikes(case: Case, used: set[int]) -> list[Finding]:
         rule = Rule("NOT_PAT", always, "high", "the check of resources, before memory types matter")
         variant = INSIDE if inside(fact) else SPANS
         made = finding(rule, (fact,), case)
-        found.append(attrs.evolve(made, answer=sentence(fact), variant=variant))
+        found.append(attrs.evolve(made, answer=sentence(fact, case), variant=variant))
     return found
 
 

@@ -6,7 +6,8 @@ import re
 
 import attrs
 
-from pfntrack.field.catalogue.near import INSIDE, SPANS
+from pfntrack.field.catalogue.base import Code
+from pfntrack.field.catalogue.look_alikes import FREED_PAGE, INSIDE, PROTECTION, SPANS
 from pfntrack.field.finding import Finding
 from pfntrack.field.read.facts import Fact, hex_range
 from pfntrack.field.rules.base import Case, Rule, always, finding
@@ -25,6 +26,7 @@ _MEMTYPE = re.compile(
 )
 _ZAP = re.compile(r"^(?:truncate_pagecache|unmap_mapping_\w+|zap_\w+|revoke_iomem|\w*revoke\w*)$")
 _FAULT = re.compile(r"^(?:__)?(?:do_fault|handle_mm_fault|fixup_user_fault)$")
+_CPA = re.compile(r"^(?:__)?(?:change_page_attr|cpa_)\w*$|^_?set_(?:memory|pages)_\w+$")
 _LOCK_FILE = re.compile(r"(?:rwsem|mmap_lock)\.h$")
 _FOLLOW = re.compile(r"^follow_(?:pte|pfnmap_start|phys|pfn)$")
 # Frames of the core, which are not the caller that a report should go to.
@@ -61,6 +63,7 @@ class _Verdict:
     because: str
     answer: str
     severity: str = ""
+    variant: Code | None = None
 
 
 def _warned(fact: Fact, case: Case) -> _Verdict | None:
@@ -92,6 +95,15 @@ def _warned(fact: Fact, case: Case) -> _Verdict | None:
             "the warning is the one of __ioremap_caller(); its text line is missing or it has none",
             f"A driver{_by(fact)} gave ioremap() a range that it refuses: empty, wrapped, or "
             'system RAM (then a line "ioremap on RAM" stands before the warning).',
+        )
+    if _CPA.match(func) and file.endswith("pgtable.h"):
+        return _Verdict(
+            "NOT_PAT",
+            "medium",
+            f"the warning comes from {file}, inlined into {func}()",
+            "Not memory types but protections: a check of page-table entries complained while "
+            f"kernel pages were changed{_by(fact)}, most likely a read-only one that is dirty.",
+            variant=PROTECTION,
         )
     if "set_memory.c" in file or "pageattr.c" in file:
         return _Verdict(
@@ -181,6 +193,8 @@ def _crashed(fact: Fact, case: Case) -> _Verdict | None:
         )
     if what == "bad_page_map":
         flags = fact.number("vm_flags")
+        if flags is not None and not flags & 0x400 and fact.text_of("mmap"):
+            return _freed_page(fact, flags)
         if flags is None or not flags & 0x400 or _foreign(fact):
             return None
         return _Verdict(
@@ -208,6 +222,19 @@ def _crashed(fact: Fact, case: Case) -> _Verdict | None:
             "error" if what in ("oops", "kasan", "bug") else "",
         )
     return None
+
+
+def _freed_page(fact: Fact, flags: int) -> _Verdict:
+    maker = fact.text_of("mmap") + "()"
+    module = fact.text_of("module")
+    return _Verdict(
+        "NOT_PAT",
+        "medium",
+        f"vm_flags 0x{flags:x} lack VM_PFNMAP (0x400), and the mapping was made by {maker}",
+        f"Not memory types: a mapping that {maker}{f' of {module}' if module else ''} made "
+        "holds a page that is not held for it, so the driver (or the memory) is at fault.",
+        variant=FREED_PAGE,
+    )
 
 
 _NAMES = {
@@ -246,7 +273,8 @@ def traces(case: Case, used: set[int]) -> list[Finding]:
             continue
         used.add(id(fact))
         rule = Rule(verdict.code, always, verdict.confidence, verdict.because, verdict.severity)
-        found.append(attrs.evolve(finding(rule, (fact,), case), answer=verdict.answer))
+        made = finding(rule, (fact,), case)
+        found.append(attrs.evolve(made, answer=verdict.answer, variant=verdict.variant))
     return found
 
 
@@ -279,7 +307,7 @@ def io_reserve(case: Case, used: set[int]) -> list[Finding]:
         used.update(id(each) for each in facts)
         made = finding(rule, facts, case)
         if near:
-            answer = sentence(near[0])
+            answer = sentence(near[0], case)
             variant = INSIDE if inside(near[0]) else SPANS
         else:
             answer = (
@@ -299,13 +327,23 @@ def inside(sanity: Fact) -> bool:
     return sanity.span[0] <= start and end <= sanity.span[1]
 
 
-def sentence(sanity: Fact) -> str:
+def sentence(sanity: Fact, case: Case) -> str:
     """What a line of the resource check says, in one sentence."""
     name = sanity.text_of("resource").split(" [mem")[0]
     where = hex_range(*sanity.span) if sanity.has_range else "a range"
+    who = "a driver" + _mapper(sanity, case)
     if inside(sanity):
-        return f"Harmless: a driver mapped {where}, and {name}, a smaller resource, lies inside it."
+        return f"Harmless: {who} mapped {where}, and {name}, a smaller resource, lies inside it."
     return (
-        f"Not memory types: a driver mapped {where}, which spans more than the resource {name}; "
+        f"Not memory types: {who} mapped {where}, which spans more than the resource {name}; "
         "the mapping was made."
     )
+
+
+def _mapper(sanity: Fact, case: Case) -> str:
+    """The function that the next line ("caller ... mapping multiple BARs") names, in brackets."""
+    after = [f for f in case.log.of("bars_caller") if 0 <= f.line - sanity.line <= 3]
+    if not after:
+        return ""
+    module = after[0].text_of("module")
+    return f" ({after[0].text_of('func')}(){f' of {module}' if module else ''})"
