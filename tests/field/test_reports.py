@@ -398,7 +398,7 @@ def test_report(lines: str, code: str, part: str) -> None:
         "kernel BUG at mm/memory.c:2345!",
         "my driver: ioremap of the second window went wrong",
         "the BAR is not mapped as expected: BAR 2 looks uncached",
-        "WARNING: mm/mremap.c:900 at move_vma+0xfc/0x110, CPU#6: prog/599",
+        "WARNING: mm/mremap.c:900 at check_mremap_params+0xfc/0x110, CPU#6: prog/599",
     ],
 )
 def test_no_silence_where_a_word_of_the_subject_stands(line: str) -> None:

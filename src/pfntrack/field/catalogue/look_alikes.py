@@ -55,6 +55,14 @@ PROTECTION = _not_pat(
     "none",
     "harmless",
 )
+ELSEWHERE = _not_pat(
+    "A check of neighbouring code",
+    "A check of code next to memory types failed; memory types were not asked.",
+    "The function in the header says which check it is.",
+    "Report it, with the whole trace, to the caller that the frames name.",
+    "none",
+    "unknown",
+)
 FREED_PAGE = _not_pat(
     "A page in a page table that is not held there",
     "The kernel found a page in a process's page table that nobody holds for it (already freed, "

@@ -14,6 +14,7 @@ import attrs
 from pfntrack.field.catalogue.codes import CODES, Code
 from pfntrack.field.catalogue.message import Message, words
 from pfntrack.field.catalogue.messages import BY_KIND, MESSAGES
+from pfntrack.field.catalogue.sites import at_site
 from pfntrack.field.read.lines import clean
 from pfntrack.field.read.parse import parse_line, parse_partial
 from pfntrack.field.read.traces import begin
@@ -77,9 +78,7 @@ def _by_site(file: str, function: str, text: str) -> Message | None:
     if not function:
         rip = _RIP.search(text)
         function = rip.group(1) if rip else ""
-    found = [(message.at(file, function), message) for message in MESSAGES]
-    score, message = max(found, key=lambda pair: pair[0])
-    return message if score else None
+    return at_site(file, function)
 
 
 def _by_fragment(text: str) -> Entry | Nearest:

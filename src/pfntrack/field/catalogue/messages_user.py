@@ -181,6 +181,17 @@ USER_MESSAGES: tuple[Message, ...] = (
         ("memory.c *vm_normal_page*",),
     ),
     _site(
+        "moved_by_driver",
+        "WARNING: ... at mm/mmap.c:NNN mmap_region (mm/vma.c from 6.12)",
+        "mmap_region() in mm/mmap.c, __mmap_new_vma() in mm/vma.c",
+        "Most likely a driver's mmap handler changed the address of the mapping (vm_start), which "
+        "is not allowed; from 6.1 on the mmap fails with EINVAL then.",
+        "Drivers moved vm_start to remap one mapping in parts; remap_pfn_range() with an address "
+        "and a size does it without.",
+        ("UNCLASSIFIED_TRACE",),
+        ("mmap.c mmap_region", "mmap.c __mmap_region", "vma.c __mmap_new*", "vma.c __mmap_r*"),
+    ),
+    _site(
         "split_or_move",
         "WARNING: ... __split_vma, move_vma, exit_mmap, vm_area_free_rcu_cb",
         "mm/vma.c, mm/mremap.c, mm/mmap.c, kernel/fork.c",

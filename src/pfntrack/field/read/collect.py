@@ -129,6 +129,8 @@ class _Collector:
 
     def follow_trace(self, line: Line) -> None:
         begun = traces.begin(line)
+        if begun is not None and self.trace is not None and traces.continues(self.trace, begun):
+            return
         if begun is not None:
             # Inlined callees repeat the warning line; the last one names the function.
             if self.trace and not self.trace.frames and line.number - self.trace.line.number <= 3:

@@ -173,10 +173,13 @@ _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 _AREA = re.compile(
-    r"\b(?:ioremap|iounmap|memremap|io_?remap_pfn|remap_pfn_range|memtype|memory types?|x86/PAT"
+    r"\b(?:\w{0,24}ioremap\w{0,12}|iounmap|\w{0,8}memremap\w{0,8}|io_?remap_pfn|remap_pfn_range"
+    r"|memtype|memory types?|x86/PAT"
     r"|MTRRs?|mtrr|pfn_?map|PFNMAP|VM_PAT|write-?combin\w+|uncached-minus|pat_memtype_list|untrack_pfn"
     r"|track_pfn|resource\d(?:_wc)?|dma_mmap_\w+|set_memory_\w+|STRICT_DEVMEM|vm_insert\w*"
     r"|vmf_insert\w*|follow_pte|follow_pfn\w*|Page Attribute|nopat)\b|mm/(?:memory|mremap)\.c:"
+    r"|\bMAP_FAILED\b.{0,60}\b(?i:bar)|\b(?i:bar)\d?\w{0,6}\b.{0,40}\bMAP_FAILED\b"
+    r"|(?i:\bpcie? bars?\b)|(?i:\bmap\w{0,4} pfns?\b)|\bmap_pfn|mm/page_table_check\.c:"
     r"|\bBARs? \d|/dev/mem\b|\bBAR\b.{0,40}\bmap"
     r"|\bm?map\w{0,6}\b.{0,60}\bBAR|\bPAT\b.{0,30}(?:able|MSR|memory|type|kernel|guest)"
 )

@@ -33,7 +33,7 @@ ANCHORS = (
     b"vfio_region_", b"STRICT_DEVMEM", b"Bad page", b"lockup", b"detected stall",
     b"blocked for more", b"multiple BARs", b"/resource", b" mmap", b"mmap(", b"mmap b",
     b"pcim_iomap_regions", b"nopat", b"Hypervisor detected", b"failed to assign", b"dma_mmap",
-    b"MTRR: ", b"bad commit", b"asm/pgtable.h",
+    b"MTRR: ", b"bad commit", b"asm/pgtable.h", b"mm/mmap.c", b"mm/vma.c",
 )  # fmt: skip
 # These say that a stack trace follows; more of what comes after is kept.
 _TRACE = (

@@ -29,8 +29,13 @@ _COMM = re.compile(
     r"|Pid: (\d{1,8}), comm: (.{1,40}?) (?:Not tainted|Tainted:|Not))"
 )
 # `func+0x1f/0x30`, `[<addr>] func+0x..`, `func file.c:12`, `func (file.c:12`; `?` marks guesses.
+# The place of the failure: `RIP: 0010:func+0x..`, with addresses before 4.10, `EIP is at func`.
+_PLACE = re.compile(
+    r"^(?:RIP: (?:\w{4}:)?|EIP: (?:\w{4}:)?|EIP is at |pc : )(?:\[<[0-9a-f]{1,16}>\] {0,3}){0,2}"
+    rf"{_FUNC}(?:\+ ?0x|\s\()"
+)
 _FRAME = re.compile(
-    rf"^(?:RIP: \w{{4}}:|EIP: )?(?:\[<[0-9a-f]{{1,16}}>\] )?(\? )?{_FUNC}"
+    rf"^(?:\[<[0-9a-f]{{1,16}}>\] )?(\? )?{_FUNC}"
     r"(?:\+ ?0x[0-9a-f]{1,8}(?:/0x[0-9a-f]{1,8})?|\s\(?[\w./-]{1,120}\.[chS]:\d{1,6})"
 )
 _MMAP_OF = re.compile(r"\bmmap:([A-Za-z_]\w{1,60})(?:\+0x\S{1,24})?(?: \[([\w-]{1,40})\])?")
@@ -112,6 +117,12 @@ def begin(line: Line) -> Trace | None:
     return None
 
 
+def continues(trace: Trace, begun: Trace) -> bool:
+    """Whether a new report is the rest of the one before: a BUG goes on with its Oops line."""
+    near = begun.line.number - trace.line.number <= 3
+    return near and trace.values.get("what") == "bug" and begun.values.get("what") == "oops"
+
+
 def _warning(line: Line) -> Trace | None:
     body = line.body
     match = _WARNING.search(body)
@@ -120,6 +131,8 @@ def _warning(line: Line) -> Trace | None:
         match, func = _WARNING_SPLIT.search(body), None
         if match is None:
             return None
+    # The function may be missing: `at 0x0` where the kernel has no symbols.
+    func = None if func in ("at", "CPU") else func
     values: dict[str, Value] = {"file": _path(match.group(2)), "line": int(match.group(3))}
     if func:
         values["func"] = func.split(".")[0]
@@ -158,9 +171,18 @@ def feed(trace: Trace, line: Line) -> bool:
     if line.number - trace.line.number > FRAME_LINES or _END.search(body):
         return False
     if "func" not in trace.values and trace.kind == "warning":
-        first = re.match(r"([A-Za-z_]\w{1,80})\+? ?0?x?", body)
-        if first:
-            trace.values["func"] = first.group(1)
+        # A header that was cut before its function goes on in the next line.
+        first = re.match(rf"(?:at )?{_FUNC}\+ ?0x", body) if line.number - trace.last <= 1 else None
+        if first and not first.group(1).startswith("RIP"):
+            trace.values["func"] = first.group(1).split(".")[0]
+    place = _PLACE.match(body)
+    if place:
+        name = place.group(1).split(".")[0]
+        trace.values.setdefault("func", name)
+        if not _NOISE.match(name):
+            trace.frames.append(name)
+        trace.last = line.number
+        return True
     if "omm: " in body:
         match = _COMM.search(body)
         if match:

@@ -7,7 +7,9 @@ import re
 import attrs
 
 from pfntrack.field.catalogue.base import Code
-from pfntrack.field.catalogue.look_alikes import FREED_PAGE, INSIDE, PROTECTION, SPANS
+from pfntrack.field.catalogue.look_alikes import ELSEWHERE, FREED_PAGE, INSIDE, PROTECTION, SPANS
+from pfntrack.field.catalogue.message import Message
+from pfntrack.field.catalogue.sites import exactly
 from pfntrack.field.finding import Finding
 from pfntrack.field.read.facts import Fact, hex_range
 from pfntrack.field.rules.base import Case, Rule, always, finding
@@ -41,7 +43,8 @@ _CORE = re.compile(
 def caller(fact: Fact) -> str:
     """The driver or function that made the call, as far as the trace tells; or empty."""
     module = fact.text_of("module")
-    outside = next((name for name in fact.frames if not _CORE.match(name)), "")
+    func = fact.text_of("func")
+    outside = next((n for n in fact.frames if n != func and not _CORE.match(n)), "")
     if module and outside:
         return f"{outside}() of {module}"
     return module or (f"{outside}()" if outside else "")
@@ -279,17 +282,41 @@ def traces(case: Case, used: set[int]) -> list[Finding]:
 
 
 def _other(fact: Fact) -> _Verdict | None:
-    """A warning inside the code for memory types that no rule knows."""
-    func = fact.text_of("func")
-    known = _MEMTYPE.match(func) or re.search(r"mm/pat(?:/|\.c|_rb)", fact.text_of("file"))
+    """A warning inside this code that no rule knows: what its place means, as far as known."""
+    func, file = fact.text_of("func"), fact.text_of("file")
+    message = exactly(file, func)
+    if message is not None and not _CRASHES & set(message.codes):
+        return _placed(fact, message)
+    known = _MEMTYPE.match(func) or re.search(r"mm/pat(?:/|\.c|_rb)", file)
     if not known:
         return None
+    name = f"{func}()" if func else f"a function of {file}"
     return _Verdict(
         "UNCLASSIFIED_TRACE",
         "low",
-        f"the warning comes from {func}()",
-        f"A warning of {func}(){_by(fact)}: a check of the memory-type code failed; it is none of "
-        "the known cases.",
+        f"the warning comes from {name}",
+        f"A warning of {name}{_by(fact)}: a check of the memory-type code failed; it is "
+        "none of the known cases.",
+    )
+
+
+# These are about a BUG, which ends the process; a warning of the same function is another thing.
+_CRASHES = {"REMAP_OVER_EXISTING", "INSERT_PFN_WRONG_VMA"}
+
+
+def _placed(fact: Fact, message: Message) -> _Verdict:
+    """The catalogue's meaning of the place, said of this trace."""
+    code = message.codes[0]
+    if "UNCLASSIFIED_TRACE" in message.codes:
+        code = "UNCLASSIFIED_TRACE"
+    meaning = message.meaning[0].lower() + message.meaning[1:].rstrip(".")
+    text = f"A warning of {fact.text_of('func')}(){_by(fact)}: {meaning}."
+    return _Verdict(
+        code,
+        "low",
+        f"the warning comes from {fact.text_of('func')}()",
+        f"Not memory types. {text}" if code == "NOT_PAT" else text,
+        variant=ELSEWHERE if code == "NOT_PAT" else None,
     )
 
 
