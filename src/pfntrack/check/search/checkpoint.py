@@ -64,7 +64,10 @@ def header(search: Search) -> dict[str, str]:
 def save(search: Search, path: Path) -> None:
     """Write a checkpoint; the old one stays until the new one is complete."""
     states, count = search.states, search.states.count
-    told = header(search) | {"progress": json.dumps(attrs.asdict(search.progress))}
+    told = header(search) | {
+        "progress": json.dumps(attrs.asdict(search.progress)),
+        "asked": str(len(search.filling.log)),
+    }
 
     def write(file: BinaryIO) -> None:
         np.savez(
@@ -149,8 +152,11 @@ _DAMAGE = (
 )
 
 
-def _fitting(search: Search, arrays: dict[str, Any], at: Progress) -> None:
-    """Raises ValueError unless the arrays can be those of one search."""
+def _fitting(search: Search, arrays: dict[str, Any], at: Progress, asked: str) -> None:
+    """Raises ValueError unless the arrays can be those of one search.
+
+    `asked` is how often the model was asked: states hold numbers that a shorter log does not give.
+    """
     states = search.states
     count, kept = len(arrays["parent"]), len(arrays["word0"])
     for name in ("word0", "word1", "parent", "move", "keys"):
@@ -172,6 +178,8 @@ def _fitting(search: Search, arrays: dict[str, Any], at: Progress) -> None:
     log = arrays["log"]
     if log.dtype != np.int64 or log.ndim != 2 or log.shape[1] != _LOG:
         raise ValueError("its log has the form of something else")
+    if str(len(log)) != asked:
+        raise ValueError(f"its log has {len(log)} rows of {brief(str(asked))}")
 
 
 def resume(search: Search, path: Path) -> None:
@@ -183,7 +191,7 @@ def resume(search: Search, path: Path) -> None:
     _compare(header(search), told, path)
     try:
         progress = Progress(**json.loads(told["progress"]))
-        _fitting(search, arrays, progress)
+        _fitting(search, arrays, progress, told["asked"])
         _restore(search, arrays, progress)
     except _DAMAGE as error:
         name = brief(str(path))
