@@ -41,8 +41,12 @@ _SENTENCES: dict[str, Callable[[Finding], str]] = {}
 
 def answer(made: Finding) -> str:
     """The first sentence of the report for this finding."""
-    if made.answer:
-        return made.answer
+    text = made.answer or _sentence(made)
+    # Where the text holds several boots, the answer is about the one that it names.
+    return f"In {made.boot}: {text}" if made.boot else text
+
+
+def _sentence(made: Finding) -> str:
     write = _SENTENCES.get(made.code)
     text = write(made) if write is not None else _FIXED.get(made.code, "")
     return text or made.entry.what.split(". ")[0].rstrip(".") + "."

@@ -35,6 +35,7 @@ class Finding:
     alternatives: tuple[str, ...] = ()
     answer: str = ""
     variant: Code | None = None
+    boot: str = ""
 
     @property
     def entry(self) -> Code:
@@ -72,6 +73,30 @@ def merge(findings: list[Finding]) -> list[Finding]:
         title = finding.variant.title if finding.variant is not None else ""
         groups.setdefault((finding.code, comm + title), []).append(finding)
     return [group[0] if len(group) == 1 else unite(group) for group in groups.values()]
+
+
+def across_boots(findings: list[Finding], boots: int) -> list[Finding]:
+    """What several boots have in common is said once, of the last one; it names the boots.
+
+    Each was judged on the lines of its own boot, and only equal verdicts are put together.
+    """
+    groups: dict[tuple[object, ...], list[Finding]] = {}
+    for made in reversed(findings):
+        title = made.variant.title if made.variant is not None else ""
+        comm = made.facts[0].text_of("comm")
+        groups.setdefault((made.code, title, comm, made.affected, made.level), []).append(made)
+    found = []
+    for group in groups.values():
+        made = group[0]
+        if len(group) == boots:
+            made = attrs.evolve(unite(group), boot="")
+        elif len(group) > 1:
+            made = attrs.evolve(unite(group), boot=f"{len(group)} of {boots} boots")
+        if len(group) > 1:
+            names = "; ".join(each.boot for each in reversed(group))
+            made = attrs.evolve(made, notes=(f"seen in {names}", *made.notes)[:MAX_NOTES])
+        found.append(made)
+    return found
 
 
 def unite(group: list[Finding]) -> Finding:

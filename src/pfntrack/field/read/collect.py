@@ -19,13 +19,18 @@ from pfntrack.field.read.unwrap import cut_short, unwrapped
 MAX_FACTS = 5_000
 MAX_EVENTS = 20_000
 MAX_NEAR, MAX_SHOWN = 40, 240
+MAX_BOOTS = 200
 _REPLAYED = ("debug_added", "debug_overlap", "debug_free", "free_invalid", "conflict")
 _BARE_RELEASE = re.compile(r"uname -r\s*$")
 
 
 @attrs.frozen(slots=True)
 class Log:
-    """Everything a log says: distinct facts in order, circumstances, the kernel it came from."""
+    """Everything a log says: distinct facts in order, circumstances, the kernel it came from.
+
+    `boots` are the lines of the boot banners. Where the text holds more than one boot, `parts` are
+    their logs, so that nothing seen in one is taken for evidence about another.
+    """
 
     facts: tuple[Fact, ...]
     signs: dict[str, int]
@@ -36,6 +41,7 @@ class Log:
     replay_cut: bool = False
     near: tuple[tuple[int, str], ...] = ()
     boots: tuple[int, ...] = ()
+    parts: tuple[Log, ...] = ()
     _by_kind: dict[str, list[Fact]] = attrs.field(init=False, repr=False)
 
     @_by_kind.default
@@ -57,7 +63,8 @@ class Log:
 
 
 class _Collector:
-    def __init__(self) -> None:
+    def __init__(self, room: int = MAX_FACTS) -> None:
+        self.room = room
         self.facts: dict[tuple[object, ...], Fact] = {}
         self.signs: dict[str, int] = {}
         self.events: list[Fact] = []
@@ -69,6 +76,7 @@ class _Collector:
         self.expect_release = False
         self.near: dict[str, int] = {}
         self.boots: list[int] = []
+        self.latest: float | None = None
 
     def look(self, line: Line) -> None:
         """Remember lines with words of this area, in case nothing else is found."""
@@ -78,7 +86,7 @@ class _Collector:
     def add(self, fact: Fact) -> None:
         known = self.facts.get(fact.key)
         if known is None:
-            if len(self.facts) >= MAX_FACTS:
+            if len(self.facts) >= self.room:
                 self.dropped += 1
                 return
             self.facts[fact.key] = fact
@@ -93,6 +101,36 @@ class _Collector:
         if self.trace is not None:
             self.add(self.trace.fact())
             self.trace = None
+
+    def begins_boot(self, line: Line) -> bool:
+        """Whether the line is the banner of a further boot.
+
+        The first banner is one if later times stand before it: the end of an older boot. What
+        people write about their kernel has no time, and is one only if it names another kernel.
+        """
+        if "Linux version" not in line.body:
+            return False
+        named, now = release_in_line(line.body), line.time
+        if named is None:
+            return False
+        if now is None:
+            return bool(self.boots) and self.release is not None and self.release[1] != named
+        return self.latest is not None and (bool(self.boots) or self.latest > now)
+
+    def log(self) -> Log:
+        """What was read, as a value."""
+        self.end_trace()
+        return Log(
+            tuple(self.facts.values()),
+            self.signs,
+            self.release[1] if self.release else None,
+            tuple(self.events),
+            self.lines,
+            self.dropped,
+            len(self.events) >= MAX_EVENTS,
+            tuple((number, text[:MAX_SHOWN]) for text, number in self.near.items()),
+            tuple(self.boots),
+        )
 
     def note_release(self, line: Line) -> None:
         found = None
@@ -149,11 +187,17 @@ class _Collector:
 def collect(numbered: Iterable[tuple[int, str]]) -> Log:
     """Read numbered lines (with gaps allowed) into a `Log`."""
     state = _Collector()
+    parts: list[Log] = []
     for line, following in _with_lookahead(split_records(numbered)):
         line, used = unwrapped(line, following)
         for _ in range(used):
             following.popleft()
+        if len(parts) < MAX_BOOTS and state.begins_boot(line):
+            parts.append(state.log())
+            state = _Collector(max(1, state.room - len(state.facts)))
         state.lines = max(state.lines, line.number + used)
+        if line.time is not None:
+            state.latest = max(state.latest or 0.0, line.time)
         state.note_release(line)
         state.follow_trace(line)
         fact = _message(line)
@@ -161,17 +205,35 @@ def collect(numbered: Iterable[tuple[int, str]]) -> Log:
             state.add(fact)
         state.look(line)
         state.surroundings(line)
-    state.end_trace()
+    parts.append(state.log())
+    # What stands before the first banner may be a quotation from the log that follows.
+    known = {fact.key for part in parts[1:] for fact in part.facts}
+    if len(parts) > 1 and not parts[0].boots and {f.key for f in parts[0].facts} <= known:
+        parts = parts[1:]
+    return _joined(tuple(parts)) if len(parts) > 1 else parts[0]
+
+
+def _joined(parts: tuple[Log, ...]) -> Log:
+    """The logs of several boots as one; events are left to the parts, whose lists begin empty."""
+    signs: dict[str, int] = {}
+    near: dict[str, int] = {}
+    for part in parts:
+        for name, line in part.signs.items():
+            signs.setdefault(name, line)
+        for line, text in part.near:
+            near.setdefault(text, line)
+    shown = [(line, text) for text, line in near.items()]
     return Log(
-        tuple(state.facts.values()),
-        state.signs,
-        state.release[1] if state.release else None,
-        tuple(state.events),
-        state.lines,
-        state.dropped,
-        len(state.events) >= MAX_EVENTS,
-        tuple((number, text[:MAX_SHOWN]) for text, number in state.near.items()),
-        tuple(state.boots),
+        tuple(fact for part in parts for fact in part.facts),
+        signs,
+        next((part.release for part in reversed(parts) if part.release), None),
+        (),
+        parts[-1].lines,
+        sum(part.dropped for part in parts),
+        any(part.replay_cut for part in parts),
+        tuple(shown[:MAX_NEAR]),
+        tuple(line for part in parts for line in part.boots),
+        parts,
     )
 
 

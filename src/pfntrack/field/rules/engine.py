@@ -9,7 +9,14 @@ import attrs
 
 from pfntrack.field.catalogue import look_alikes as texts
 from pfntrack.field.catalogue.codes import CODES
-from pfntrack.field.finding import CONFIDENCES, SEVERITIES, Finding, merge, unite
+from pfntrack.field.finding import (
+    CONFIDENCES,
+    SEVERITIES,
+    Finding,
+    across_boots,
+    merge,
+    unite,
+)
 from pfntrack.field.read.collect import Log
 from pfntrack.field.read.context import Context
 from pfntrack.field.read.facts import Fact
@@ -40,9 +47,40 @@ _FOLLOW_REACH = 400
 
 
 def diagnose(log: Log, context: Context | None = None) -> tuple[tuple[Finding, ...], Replay | None]:
-    """Findings of a log, most important first, and the replay of its debugpat lines."""
-    played = replay(log.events)
-    case = _case(log, context or Context(), played)
+    """Findings of a log, most important first, and the replay of its debugpat lines.
+
+    Boots are judged by themselves; only what the lines about PAT say is compared between them.
+    """
+    known = context or Context()
+    stated = state.pat_state(_case(log, known, None))
+    found: list[Finding] = []
+    played: Replay | None = None
+    for number, part in enumerate(log.parts or (log,), 1):
+        case = _case(part, known, replay(part.events))
+        played = case.replay or played
+        made = _judged(case, stated)
+        if log.parts:
+            made = [attrs.evolve(f, boot=_boot(number, log)) for f in made]
+        found += made
+    if log.parts:
+        found = across_boots(found, len(log.parts))
+    found = sorted([*found, *stated], key=_rank)
+    if all(f.level == "none" for f in found):
+        found += silent.healthy(_case(log, known, None))
+    # What every boot says about its MTRRs is worth a line only where nothing else is said.
+    found = [f for f in found if f.code != "MTRR_STATE" or f.level != "none"] or found[:1]
+    return tuple(found), played
+
+
+def _boot(number: int, log: Log) -> str:
+    """Which boot it is, in words."""
+    part = log.parts[number - 1]
+    where = f", from line {part.boots[0]}" if part.boots else ", before the first banner"
+    return f"boot {number} of {len(log.parts)}{where}"
+
+
+def _judged(case: Case, stated: list[Finding]) -> list[Finding]:
+    """The findings of one boot, without those about the state of PAT."""
     refused, used = conflict.conflicts(case)
     released, attached = release.releases(case, refused)
     refused = [
@@ -70,19 +108,13 @@ def diagnose(log: Log, context: Context | None = None) -> tuple[tuple[Finding, .
     causes += near.without_reason(case, told)
     if not causes:
         causes += silent.wc_question(case)
-    stated = state.pat_state(case)
     if any(f.code.startswith("PAT_OFF") for f in stated):
         around = [f for f in around if f.code != "PAT_OFF"]
-    found = merge([*causes, *stated, *mtrr_found, *around, *reserved_io])
+    found = merge([*causes, *mtrr_found, *around, *reserved_io])
     found += merge(silent.look_alikes(case, used))
     found = sorted(found, key=_rank)
     found = _attach_followups(found, case, used)
-    found = _constructed(found, case)
-    if all(f.level == "none" for f in found):
-        found += silent.healthy(case)
-    # What every boot says about its MTRRs is worth a line only where nothing else is said.
-    found = [f for f in found if f.code != "MTRR_STATE" or f.level != "none"] or found[:1]
-    return tuple(found), played
+    return _constructed(found, case)
 
 
 def _case(log: Log, context: Context, played: Replay | None) -> Case:
@@ -97,7 +129,7 @@ def _case(log: Log, context: Context, played: Replay | None) -> Case:
 def _rank(made: Finding) -> tuple[int, int, int, int, int]:
     first = min((fact.line for fact in made.facts), default=0)
     return (
-        -SEVERITIES.index(made.level),
+        -SEVERITIES.index(made.level) if made.code != "SYNTHETIC_RULE_CHECK" else -len(SEVERITIES),
         0 if made.code in _ROOT else 2 if made.code in _LAST else 1,
         -CONFIDENCES.index(made.confidence),
         first,
@@ -197,4 +229,4 @@ def _constructed(found: list[Finding], case: Case) -> list[Finding]:
         "SYNTHETIC_RULE_CHECK", always, "high", "the text says that its lines were constructed"
     )
     made = finding(rule, tuple(lead), case)
-    return [attrs.evolve(made, missing=()), *found]
+    return [*found, attrs.evolve(made, missing=())]
