@@ -13,10 +13,11 @@ from pfntrack.field.read.lines import MAX_LINE, decode
 from pfntrack.field.read.prefilter import Readable, interesting
 from pfntrack.field.read.reading import Text
 from pfntrack.field.read.replay import Replay
-from pfntrack.field.rules import diagnose
+from pfntrack.field.rules import diagnose, tell
 
 # A paste is read whole, so that prose around the lines counts; a log goes through the sieve.
 WHOLE = 256 << 10
+KEPT = 8_000
 
 
 @attrs.frozen(slots=True)
@@ -77,10 +78,23 @@ def triage_lines(
     lines: Iterable[tuple[int, str]], context: Context | None = None, *, name: str = "-"
 ) -> Result:
     """Diagnose numbered lines."""
-    log = collect(lines)
+    kept: list[tuple[int, str]] = []
+    log = collect(_keeping(lines, kept))
     known = context or Context()
     findings, played = diagnose(log, known)
+    if not findings:
+        findings = tell(kept, log, known)
     return Result(log, known, findings, played, name, () if findings else log.near)
+
+
+def _keeping(
+    lines: Iterable[tuple[int, str]], kept: list[tuple[int, str]]
+) -> Iterator[tuple[int, str]]:
+    """The lines, of which the first are kept in case no rule knows any."""
+    for line in lines:
+        if len(kept) < KEPT:
+            kept.append(line)
+        yield line
 
 
 def _numbered(data: bytes) -> Iterator[tuple[int, str]]:

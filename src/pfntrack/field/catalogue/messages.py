@@ -106,7 +106,17 @@ PAT_MESSAGES: tuple[Message, ...] = (
         "bits (0x10 is uncached-minus, 0x8 write-combining).",
         ("RAM_TYPE_ALREADY_SET",),
         texts=("reserve_ram_pages_type failed *",),
-        sites=("memtype.c reserve_ram_pages_type",),
+    ),
+    Message(
+        "ram_strong_uc",
+        "WARNING: ... at arch/x86/mm/pat/memtype.c:NNN reserve_ram_pages_type",
+        "reserve_ram_pages_type() in arch/x86/mm/pat/memtype.c",
+        "warn once",
+        "none",
+        "Strong uncached was asked for RAM, which has no mark for it; uncached-minus was given.",
+        "Harmless; the range was neither bogus nor refused.",
+        ("UNCLASSIFIED_TRACE",),
+        sites=("memtype.c reserve_ram_pages_type", "pat.c reserve_ram_pages_type"),
     ),
     Message(
         "change_attr_failed",
@@ -325,7 +335,7 @@ PAT_MESSAGES: tuple[Message, ...] = (
         "[mem 0x..], end inclusive",
         "A release succeeded.",
         "Up to 6.15 it may have shortened another reservation; the line looks the same.",
-        ("KERNEL_BUG_AMBIGUOUS_FREE",),
+        ("HEALTHY", "KERNEL_BUG_AMBIGUOUS_FREE"),
         texts=("memtype_free request *", "free_memtype request *"),
     ),
     Message(

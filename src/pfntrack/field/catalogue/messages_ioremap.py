@@ -65,19 +65,6 @@ IOREMAP_MESSAGES: tuple[Message, ...] = (
         group=IOREMAP,
     ),
     Message(
-        "ioremap_failed",
-        "DRIVER: ioremap failed; DRIVER: cannot ioremap ...",
-        "the driver itself",
-        "err",
-        "none, or the driver's own",
-        "The driver got no mapping. Why, the kernel's own line says: `ioremap on RAM`, "
-        "`conflicting memory types`, `ioremap: invalid physical address`.",
-        "Info level hides some of these; read the log at all levels.",
-        ("IOREMAP_FAILED",),
-        texts=("ioremap failed", "failed to ioremap", "cannot ioremap", "can't ioremap"),
-        group=IOREMAP,
-    ),
-    Message(
         "multiple_bars",
         "caller FUNC+0x../0x.. mapping multiple BARs",
         "__ioremap_caller() in arch/x86/mm/ioremap.c",
@@ -217,7 +204,7 @@ IOREMAP_MESSAGES: tuple[Message, ...] = (
         "Look for `ioremap memtype_reserve failed` (types), `can't request region` (another "
         "owner), `ioremap on RAM` and `invalid physical address`; info-level lines are often "
         "hidden.",
-        ("CONFLICT_UNDERSPECIFIED", "IOREMAP_BAD_REQUEST", "FRAMEBUFFER_NOT_MAPPED", "NOT_PAT"),
+        ("IOREMAP_FAILED", "FRAMEBUFFER_NOT_MAPPED", "NOT_PAT"),
         texts=(
             "ioremap failed", "ioremap() failed", "ioremap(*) failed", "ioremap of * failed",
             "ailed to ioremap", "an't ioremap", "annot ioremap", "ould not ioremap",

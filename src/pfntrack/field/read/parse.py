@@ -314,7 +314,7 @@ _OWN: tuple[_Format, ...] = (
     _format(
         "kernel_bug",
         "kernel BUG at",
-        r"kernel BUG at (arch/x86/mm/pat\S{0,40}?):(\d{1,5})",
+        r"kernel BUG at (arch/x86/mm/pat(?:\.c|_rbtree\.c|/memtype\w{0,12}\.c)):(\d{1,5})",
         lambda m: ({"file": m.group(1), "line": int(m.group(2))}, None),
     ),
 )

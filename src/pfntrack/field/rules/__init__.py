@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from pfntrack.field.rules.engine import diagnose
+from pfntrack.field.rules.engine import diagnose, tell
 
-__all__ = ["diagnose"]
+__all__ = ["diagnose", "tell"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
+from collections.abc import Iterable
 
 import attrs
 
@@ -23,6 +24,7 @@ from pfntrack.field.read.facts import Fact
 from pfntrack.field.read.replay import Replay, replay
 from pfntrack.field.rules import (
     conflict,
+    known,
     mapping,
     near,
     release,
@@ -51,12 +53,12 @@ def diagnose(log: Log, context: Context | None = None) -> tuple[tuple[Finding, .
 
     Boots are judged by themselves; only what the lines about PAT say is compared between them.
     """
-    known = context or Context()
-    stated = state.pat_state(_case(log, known, None))
+    given = context or Context()
+    stated = state.pat_state(_case(log, given, None))
     found: list[Finding] = []
     played: Replay | None = None
     for number, part in enumerate(log.parts or (log,), 1):
-        case = _case(part, known, replay(part.events))
+        case = _case(part, given, replay(part.events))
         played = case.replay or played
         made = _judged(case, stated)
         if log.parts:
@@ -66,10 +68,18 @@ def diagnose(log: Log, context: Context | None = None) -> tuple[tuple[Finding, .
         found = across_boots(found, len(log.parts))
     found = sorted([*found, *stated], key=_rank)
     if all(f.level == "none" for f in found):
-        found += silent.healthy(_case(log, known, None))
+        found += silent.healthy(_case(log, given, None))
     # What every boot says about its MTRRs is worth a line only where nothing else is said.
     found = [f for f in found if f.code != "MTRR_STATE" or f.level != "none"] or found[:1]
     return tuple(found), played
+
+
+def tell(
+    lines: Iterable[tuple[int, str]], log: Log, context: Context | None = None
+) -> tuple[Finding, ...]:
+    """What the catalogue knows of the lines, where no rule found anything."""
+    found = known.known(lines, _case(log, context or Context(), None))
+    return tuple(sorted(found, key=_rank))
 
 
 def _boot(number: int, log: Log) -> str:

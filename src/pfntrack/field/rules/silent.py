@@ -26,13 +26,13 @@ def silent_failures(case: Case, refused: bool) -> list[Finding]:
     found = []
     driver = [f for f in log.of("driver_msg") if f.number("err") in (-22, -16)]
     if driver and not refused:
-        if _SECOND_REMAP.affects(case.release) is True and "track_pfn" not in driver[0].text:
-            rule = Rule(
-                "TRACKCTX_SECOND_REMAP",
-                always,
-                "medium",
-                "a remap failed with EINVAL and without a message on 6.16 or later",
-            )
+        later = _SECOND_REMAP.affects(case.release)
+        if later is None and _known_to_remap(driver[0]):
+            because = "a remap of a driver that remaps one mapping several times failed with EINVAL"
+            rule = Rule("TRACKCTX_SECOND_REMAP", always, "low", because)
+        elif later is True and "track_pfn" not in driver[0].text:
+            because = "a remap failed with EINVAL and without a message on 6.16 or later"
+            rule = Rule("TRACKCTX_SECOND_REMAP", always, "medium", because)
         else:
             rule = Rule(
                 "PARTIAL_REMAP_LOOKUP_MIXED",
@@ -58,6 +58,14 @@ def silent_failures(case: Case, refused: bool) -> list[Finding]:
     return found
 
 
+def _known_to_remap(fact: Fact) -> str:
+    """The driver known to remap one mapping several times whose words the fact has, or empty."""
+    for name, words in _SECOND_REMAP_DRIVERS.items():
+        if any(word in fact.text for word in words):
+            return name
+    return ""
+
+
 def _device_file(fact: Fact, case: Case) -> bool:
     """Whether the mapping that failed was one of device memory."""
     words = r"/dev/mem|resource\d|\b[Bb][Aa][Rr] ?\d|\bdevice at\b|pcimem"
@@ -68,9 +76,9 @@ def _user_error(errors: list[Fact], case: Case) -> Finding:
     values: dict[str, Value] = dict(errors[0].values)
     if case.release is not None:
         values["kernel"] = str(case.release)
-    for name, words in _SECOND_REMAP_DRIVERS.items():
-        if any(word in fact.text for word in words for fact in errors):
-            values["driver"] = name
+    for fact in errors:
+        if driver := _known_to_remap(fact):
+            values["driver"] = driver
     lead = attrs.evolve(errors[0], values=values)
     facts = (lead, *errors[1:])
     verdict = _SECOND_REMAP.affects(case.release)

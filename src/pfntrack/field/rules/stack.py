@@ -123,14 +123,23 @@ def _warned(fact: Fact, case: Case) -> _Verdict | None:
             f"A driver{_by(fact)} called remap_pfn_range() with an address inside a page, and was "
             "refused with EINVAL.",
         )
-    if func in ("memtype_reserve", "reserve_memtype", "reserve_ram_pages_type"):
+    if func == "reserve_ram_pages_type":
+        return _Verdict(
+            "UNCLASSIFIED_TRACE",
+            "medium",
+            "its only warning is about strong uncached RAM",
+            f"Harmless: somebody{_by(fact)} asked for strong uncached RAM, which the kernel does "
+            "not track; it is uncached-minus instead.",
+            "info",
+        )
+    if func in ("memtype_reserve", "reserve_memtype"):
         return _Verdict(
             "RANGE_BOGUS",
             "medium",
             "memtype_reserve() warns about a range whose start lies at or behind its end; the line "
             "with the range is missing",
-            f"A driver{_by(fact)} asked for an impossible range (empty or wrapped), or for strong "
-            "uncached RAM; the line with the range is missing.",
+            f"A driver{_by(fact)} asked for an impossible range (empty or wrapped); the line with "
+            "the range is missing.",
         )
     return None
 
@@ -169,7 +178,7 @@ def _lock(fact: Fact, case: Case) -> _Verdict | None:
 
 def _crashed(fact: Fact, case: Case) -> _Verdict | None:
     what, top = fact.text_of("what"), fact.frames[:6]
-    in_memory = "mm/memory.c" in fact.text_of("file")
+    in_memory = re.search(r"mm/(?:huge_)?memory\.c", fact.text_of("file")) is not None
     if what == "bug" and in_memory and any(_INSERT.match(name) for name in top):
         return _Verdict(
             "INSERT_PFN_WRONG_VMA",
@@ -272,6 +281,9 @@ def traces(case: Case, used: set[int]) -> list[Finding]:
         verdict = _warned(fact, case) if fact.kind == "warning" else _crashed(fact, case)
         if verdict is None and fact.kind == "warning":
             verdict = _other(fact)
+        elif verdict is None and fact.text_of("what") == "bug":
+            message = exactly(fact.text_of("file"), fact.text_of("func"))
+            verdict = _placed(fact, message) if message is not None else None
         if verdict is None:
             continue
         used.add(id(fact))
@@ -310,11 +322,12 @@ def _placed(fact: Fact, message: Message) -> _Verdict:
     if "UNCLASSIFIED_TRACE" in message.codes:
         code = "UNCLASSIFIED_TRACE"
     meaning = message.meaning[0].lower() + message.meaning[1:].rstrip(".")
-    text = f"A warning of {fact.text_of('func')}(){_by(fact)}: {meaning}."
+    what = "warning" if fact.kind == "warning" else "BUG"
+    text = f"A {what} of {fact.text_of('func')}(){_by(fact)}: {meaning}."
     return _Verdict(
         code,
         "low",
-        f"the warning comes from {fact.text_of('func')}()",
+        f"the {what} comes from {fact.text_of('func')}()",
         f"Not memory types. {text}" if code == "NOT_PAT" else text,
         variant=ELSEWHERE if code == "NOT_PAT" else None,
     )
