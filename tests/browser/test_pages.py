@@ -284,3 +284,54 @@ def test_sparse_ranges_do_not_overlap(browser: Browser, tmp_path: Path) -> None:
             })()"""
         )
         assert overlaps == []
+
+
+def test_two_calls_are_lanes(browser: Browser, make: Make) -> None:
+    """Where two calls overlap, their parts stand in two lanes, and the keys walk through them."""
+    path = make("run race-tlb-window --release 6.12")
+    for width in (390, 900, 1600):
+        browser.size(width)
+        browser.open(path, "step=2")
+        assert browser.all(".lanes") == []
+        browser.press("right")
+        parts = browser.all(".lanes .part")
+        assert [str(each.get_attribute("class")).split()[1] for each in parts] == [
+            *["left"] * 9,
+            "right",
+        ]
+        assert [each.text for each in browser.all(".lane-head")] == [
+            "A unmaps [0,4)",
+            "kernel ioremaps H[0,4) with WC as other",
+        ]
+        left, right = parts[0].rect, parts[-1].rect
+        assert left["x"] + left["width"] < right["x"]
+        assert left["y"] + left["height"] < right["y"]
+        assert browser.run("document.documentElement.scrollWidth") <= width
+        holds = [each.get_attribute("title") for each in browser.all(".lanes .hold")]
+        assert holds == ["mmap_lock A w", "TLB stale"]
+        assert browser.one(".frame svg.picture").rect["width"] > 200
+        assert browser.complaints() == []
+
+
+def test_parts_are_steps(browser: Browser, make: Make) -> None:
+    """Arrow keys go from part to part and say what is held; the address names the part."""
+    path = make("run race-tlb-window --release 6.12")
+    browser.open(path, "step=3")
+    browser.press(*["right"] * 6)
+    assert browser.text(".count") == "3 / 4, part 6 / 10"
+    said = browser.text("#said")
+    assert said == browser.text(".lanes .held")
+    assert "zap_pte_range" in said
+    assert "Locks held: left mmap_lock A w; a TLB is stale. Breaks I5-tlb." in said
+    assert browser.run("location.hash") == "#step=3&part=6"
+    assert len(browser.all(".part.late")) == 4
+    browser.driver.refresh()
+    assert browser.text(".part.here .nth") == "6"
+    browser.press(*["right"] * 5)
+    assert step(browser) == "4 / 4: all processes are gone"
+    browser.open(path, "step=3&part=99")
+    assert browser.text(".part.here .nth") == "10"
+    browser.all(".part")[1].click()
+    assert browser.run("location.hash") == "#step=3&part=2"
+    browser.press("left", "left", "left")
+    assert step(browser).startswith("2 / 4")

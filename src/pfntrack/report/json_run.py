@@ -12,13 +12,14 @@ from pfntrack.check.judged.properties import PROPERTIES, Violation
 from pfntrack.check.race.rows import Row, rows
 from pfntrack.check.run import Run, StepRun
 from pfntrack.mm.ops import Op
+from pfntrack.mm.overlap import Overlap
 from pfntrack.pat.cachemode import CacheMode
 from pfntrack.pat.events import Call, Event, Note, Task, Warn, WrongOwner
 from pfntrack.pat.ram import PAGE_SHIFT
 from pfntrack.releases import Release
 from pfntrack.report.facts import compared, result_word
 from pfntrack.scenario.evaluate import Verdict
-from pfntrack.scenario.text import format_claim, format_scenario
+from pfntrack.scenario.text import format_claim, format_op, format_scenario
 from pfntrack.state.schema import to_json
 from pfntrack.traces.conform import LIMITS, KernelReport
 
@@ -64,8 +65,9 @@ def release_json(release: Release) -> Json:
 
 
 def _step(run: Run, step: StepRun) -> Json:
-    course = {}
-    if step.course is not None:
+    course: Json = {}
+    if step.course is not None and isinstance(step.op, Overlap):
+        course["sides"] = [format_op(each) for each in (step.op.left, step.op.right)]
         course["parts"] = [row_json(row) for row in rows(run.kernel(), step.course)]
     return {
         **course,

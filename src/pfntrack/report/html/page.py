@@ -17,7 +17,7 @@ from pfntrack.report.html.strings import embedded
 from pfntrack.report.html.views import view
 
 # Later rules win over earlier ones.
-_STYLES = ("base", "explorer", "picture", "tables", "media")
+_STYLES = ("base", "explorer", "picture", "lanes", "tables", "media")
 # In the order in which they are joined: each uses only what stands before it.
 _SCRIPTS = (
     "base",
@@ -28,6 +28,7 @@ _SCRIPTS = (
     "picture",
     "details",
     "program",
+    "lanes",
     "card",
     "explorer",
     "audit",

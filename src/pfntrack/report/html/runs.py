@@ -108,6 +108,18 @@ def _step(step: Json, pool: Pool) -> Json:
         "notes": [_note(step, each) for each in step.get("notes", ())],
         "claims": step["expectations"],
         "state": _state(step["state"], pool),
+        **({"parts": [_part(each) for each in step["parts"]]} if "parts" in step else {}),
+        **({"sides": step["sides"]} if "sides" in step else {}),
+    }
+
+
+def _part(part: Json) -> Json:
+    """One part of one of two calls; 0 is the left one."""
+    number = {"left": 0, "right": 1}
+    return {
+        **part,
+        "call": number[part["call"]],
+        "held": [{"call": number[each["call"]], "lock": each["lock"]} for each in part["held"]],
     }
 
 

@@ -56,6 +56,7 @@ function card(explorer, side, number) {
           )
         : null,
     ),
+    at === explorer.at ? lanes(explorer, side, at) : null,
     frame,
     h("div", { class: "details" }, details(story, side, at)),
   );

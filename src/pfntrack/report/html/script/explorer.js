@@ -37,6 +37,7 @@ class Explorer {
     if (number !== this.number) this.load(number);
     this.side = within("side", 1, this.story.sides.length, 1) - 1;
     this.at = within("step", 0, this.story.last, this.story.notable());
+    this.part = within("part", 0, this.parts().length, 0);
     this.show();
   }
 
@@ -49,6 +50,7 @@ class Explorer {
     const asked = new URLSearchParams();
     if (this.cases.length > 1) asked.set("case", this.number + 1);
     asked.set("step", this.at);
+    if (this.part) asked.set("part", this.part);
     if (this.story.sides.length > 1) asked.set("side", this.side + 1);
     point("#" + asked);
   }
@@ -65,13 +67,36 @@ class Explorer {
 
   to(at, { quiet } = {}) {
     this.at = Math.min(this.story.last, Math.max(0, at));
+    this.part = 0;
     this.writeAddress();
     this.show();
     if (!quiet) this.say();
   }
 
+  // The parts of two calls that overlap at this step, on the chosen side.
+  parts() {
+    return partsOf(this.story.sides[this.side], this.at);
+  }
+
+  toPart(part, side) {
+    this.side = this.story.sides.indexOf(side);
+    this.part = part;
+    this.writeAddress();
+    this.show();
+    this.say();
+  }
+
+  // One step on or back; where calls overlap, through their parts.
+  move(by) {
+    const part = this.part + by;
+    const within = by > 0 ? part <= this.parts().length : part >= 0 && this.part > 0;
+    if (within) return this.toPart(part, this.story.sides[this.side]);
+    this.to(this.at + by);
+  }
+
   choose(side) {
     this.side = side;
+    this.part = Math.min(this.part, this.parts().length);
     this.writeAddress();
     this.show();
     this.say();
@@ -82,9 +107,12 @@ class Explorer {
     if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
     if (target.matches("select, textarea, input:not([type=range]):not([type=checkbox])")) return;
     if (target.matches("input[type=range]") && event.key !== "d") return;
+    if (event.key === "ArrowLeft" || event.key === "ArrowRight") {
+      event.preventDefault();
+      this.stop();
+      return this.move(event.key === "ArrowRight" ? 1 : -1);
+    }
     const moves = {
-      ArrowLeft: this.at - 1,
-      ArrowRight: this.at + 1,
       Home: 0,
       End: this.story.last,
       d: this.story.first || undefined,
@@ -99,7 +127,7 @@ class Explorer {
     if (this.timer) return this.stop();
     if (this.at >= this.story.last) this.to(0);
     this.timer = setInterval(
-      () => (this.at < this.story.last ? this.to(this.at + 1) : this.stop()),
+      () => (this.at < this.story.last ? this.move(1) : this.stop()),
       1500,
     );
     this.playing();
@@ -128,6 +156,10 @@ class Explorer {
   }
 
   say() {
+    if (this.part) {
+      document.getElementById("said").textContent = partSaid(this.parts(), this.part);
+      return;
+    }
     const sides = this.story.sides.map((side) => {
       const broken = this.story.breaks(side, this.at);
       return (
@@ -255,13 +287,13 @@ class Explorer {
           button(
             "◀",
             "one step back (left arrow)",
-            go(() => this.at - 1),
+            () => (this.stop(), this.move(-1)),
           ),
           this.slider,
           button(
             "▶",
             "one step on (right arrow)",
-            go(() => this.at + 1),
+            () => (this.stop(), this.move(1)),
           ),
           button(
             "▶|",
@@ -310,7 +342,9 @@ class Explorer {
       "aria-valuetext",
       `${this.at} of ${this.story.last}: ${this.story.call(this.at)}`,
     );
-    this.count.textContent = `${this.at} / ${this.story.last}`;
+    this.count.textContent =
+      `${this.at} / ${this.story.last}` +
+      (this.part ? `, part ${this.part} / ${this.parts().length}` : "");
     const line = this.at >= 1 && this.at < this.story.last ? story.steps[this.at - 1].line : 0;
     this.now.replaceChildren(
       line ? h("span", { class: "line" }, `line ${line}`) : "",
