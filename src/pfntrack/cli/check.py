@@ -69,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--concurrent",
         action="store_true",
         help="behind every program of up to --depth operations (default: 1), let every pair of "
-        "operations overlap, in all schedules; in one process, without checkpoints",
+        "operations overlap, in all schedules; one thread",
     )
     limits = parser.add_argument_group("how long")
     limits.add_argument("--depth", type=positive, metavar="N", help="programs of up to N steps")
@@ -117,8 +117,12 @@ def run(args: argparse.Namespace) -> int:
     """Do it."""
     setting, watched = search_setting(args, chosen(args)), properties_of(args.properties)
     if args.concurrent:
-        if args.symmetry or args.checkpoint or args.resume or args.html or args.ktap or args.junit:
-            raise InputFormatError("--concurrent takes bounds, operations, --depth and --time")
+        forms = args.html or args.ktap or args.junit
+        if args.symmetry or args.hash_only or args.all or args.properties or forms:
+            raise InputFormatError(
+                "--concurrent takes bounds, operations, limits and checkpoints, and ends in "
+                "text or --json"
+            )
         return concurrent.run(args, setting)
     if args.symmetry and setting.bounds.processes > 3:
         raise InputFormatError("--symmetry is sound for up to 3 processes")

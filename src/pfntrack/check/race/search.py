@@ -10,6 +10,7 @@ each shows in passing is judged once.
 from __future__ import annotations
 
 import itertools
+import resource
 import time
 from collections.abc import Callable, Iterator
 
@@ -19,6 +20,7 @@ from pfntrack.check.race.found import Finding, Race, race
 from pfntrack.check.search.actions import NAMES
 from pfntrack.check.search.normal import normal
 from pfntrack.check.search.setting import Setting
+from pfntrack.errors import InputFormatError
 from pfntrack.mm import ops
 from pfntrack.mm.ops import Op
 from pfntrack.mm.overlap import Overlap
@@ -41,13 +43,17 @@ class Example:
 
 @attrs.frozen
 class Coverage:
-    """What was looked at: states, pairs in them, those that interfere, and their schedules."""
+    """What was looked at: states, pairs in them, those that interfere, and their schedules.
+
+    `cut` pairs have more moments than are looked at.
+    """
 
     states: int = 0
     pairs: int = 0
     interfering: int = 0
     schedules: int = 0
     moments: int = 0
+    cut: int = 0
 
 
 @attrs.frozen
@@ -65,36 +71,106 @@ class _State:
     program: tuple[Op, ...]
 
 
-def search(
-    setting: Setting,
-    depth: int,
-    *,
-    seconds: float | None = None,
-    tick: Callable[[Coverage], None] = lambda _: None,
-) -> Concurrent:
-    """Search programs of up to `depth` operations, and what can overlap behind each.
+@attrs.frozen
+class Progress:
+    """How far a search has come: what it looked at, and which pair showed each property.
 
-    `tick` is called after each pair.
+    Pairs are numbered from 1 in the order of the search, which is always the same.
     """
-    ends = None if seconds is None else time.monotonic() + seconds
-    done, examples = Coverage(), dict[str, Example]()
-    try:
-        for state, overlap in _overlaps(setting, depth):
-            if ends is not None and time.monotonic() > ends:
-                return Concurrent(done, examples, "the time is over")
-            if overlap is None:
-                done = attrs.evolve(done, states=done.states + 1)
-                continue
-            done = attrs.evolve(done, pairs=done.pairs + 1)
-            if interfere(setting, state.world, overlap):
-                found = race(setting.kernel, state.world, overlap)
-                done = _more(done, found)
-                for finding in found.races:
-                    examples.setdefault(finding.property, Example(state.program, found, finding))
-            tick(done)
-    except KeyboardInterrupt:
-        return Concurrent(done, examples, "interrupted")
-    return Concurrent(done, examples)
+
+    coverage: Coverage = Coverage()
+    shown: tuple[tuple[str, int], ...] = ()
+
+
+class Search:
+    """A search of programs of up to `depth` operations, and of what can overlap behind each.
+
+    It can be stopped between two pairs: `progress` is all that a later one needs to go on.
+    """
+
+    def __init__(self, setting: Setting, depth: int, progress: Progress | None = None) -> None:
+        self.setting = setting
+        self.depth = depth
+        self.progress = progress or Progress()
+        self.examples: dict[str, Example] = {}
+        self.program = 0
+
+    def run(
+        self,
+        *,
+        seconds: float | None = None,
+        memory: int | None = None,
+        tick: Callable[[Search], None] = lambda _: None,
+    ) -> Concurrent:
+        """Search on; `tick` is called after each pair, `memory` is in bytes.
+
+        Raises InputFormatError if the progress it began with is none of this search.
+        """
+        ends = None if seconds is None else time.monotonic() + seconds
+        known, number, why = self.progress, Coverage(), ""
+        try:
+            for state, overlap in _overlaps(self.setting, self.depth):
+                self.program = len(state.program)
+                if overlap is None:
+                    number = attrs.evolve(number, states=number.states + 1)
+                    if number.states > known.coverage.states:
+                        self._count(states=1)
+                    continue
+                number = attrs.evolve(number, pairs=number.pairs + 1)
+                if number.pairs <= known.coverage.pairs:
+                    self._again(state, overlap, [n for n, at in known.shown if at == number.pairs])
+                    continue
+                if why := _beyond(ends, memory):
+                    break
+                self._pair(state, overlap)
+                tick(self)
+        except KeyboardInterrupt:
+            why = "interrupted"
+        if not why and number.pairs < known.coverage.pairs:
+            raise InputFormatError("the checkpoint is of more pairs than there are")
+        if not why and self.progress.coverage.cut:
+            why = f"{self.progress.coverage.cut:,} pairs have too many schedules to try all"
+        return Concurrent(self.progress.coverage, self.examples, why)
+
+    def _pair(self, state: _State, overlap: Overlap) -> None:
+        """All schedules of one pair; counted when it has been looked at, not before."""
+        done, shown = self.progress.coverage, dict(self.progress.shown)
+        done = attrs.evolve(done, pairs=done.pairs + 1)
+        if interfere(self.setting, state.world, overlap):
+            found = race(self.setting.kernel, state.world, overlap)
+            done = _more(done, found)
+            for finding in found.races:
+                self.examples.setdefault(finding.property, Example(state.program, found, finding))
+                shown.setdefault(finding.property, done.pairs)
+        self.progress = Progress(done, tuple(shown.items()))
+
+    def _again(self, state: _State, overlap: Overlap, names: list[str]) -> None:
+        """A pair that an earlier search has looked at: only its findings are made again."""
+        found = race(self.setting.kernel, state.world, overlap) if names else None
+        for name in names:
+            finding = next((f for f in found.races if f.property == name), None) if found else None
+            if found is None or finding is None:
+                raise InputFormatError(f"the checkpoint says that {name} breaks where it does not")
+            self.examples[name] = Example(state.program, found, finding)
+
+    def _count(self, states: int) -> None:
+        done = self.progress.coverage
+        more = attrs.evolve(done, states=done.states + states)
+        self.progress = attrs.evolve(self.progress, coverage=more)
+
+
+def search(setting: Setting, depth: int, *, seconds: float | None = None) -> Concurrent:
+    """Search from the beginning."""
+    return Search(setting, depth).run(seconds=seconds)
+
+
+def _beyond(ends: float | None, memory: int | None) -> str:
+    """Why a search has to end here; nothing if it may go on."""
+    if ends is not None and time.monotonic() > ends:
+        return "the time is over"
+    if memory is not None and resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10 > memory:
+        return "the memory is used up"
+    return ""
 
 
 def _more(done: Coverage, found: Race) -> Coverage:
@@ -103,6 +179,7 @@ def _more(done: Coverage, found: Race) -> Coverage:
         interfering=done.interfering + 1,
         schedules=done.schedules + found.size.schedules,
         moments=done.moments + found.size.moments,
+        cut=done.cut + (not found.size.complete),
     )
 
 
