@@ -170,6 +170,9 @@ def _finding(made: Finding, log: Log, number: int, width: int) -> list[str]:
         if made.code == "STALE_OR_LIVE_GPU_RESERVATION":
             fixes.append("(that is for stale reservations; a bound driver's are not an error)")
         out += _section("Fixed by", fixes, width)
+    cves = [c.ref for c in entry.see if c.ref.startswith("CVE-")]
+    if cves and made.affected is not False:
+        out += _section("Known as", cves, width)
     if made.alternatives:
         out += _section("It may also be", made.alternatives, width)
     if made.missing:

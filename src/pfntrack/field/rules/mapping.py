@@ -106,9 +106,20 @@ def _who(fact: Fact, case: Case) -> list[str]:
         for r in case.context.resources
         if fact.has_range and ranges.overlap((r.start, r.end), fact.span)
     ]
+    found = []
     if any("ACPI" in name for name in names):
-        return ["the range lies in ACPI memory, which the ACPI interpreter maps write-back"]
-    return []
+        found.append("the range lies in ACPI memory, which the ACPI interpreter maps write-back")
+    if fact.kind == "ioremap_error" and _pair(fact)[1] == "write-back" and _in_legacy_hole(fact):
+        found.append(
+            "if this is a TDX or SEV-SNP guest, it is CVE-2025-40181: the range lies below 4 GiB, "
+            "where the MTRRs that the kernel makes up for such guests said write-back"
+        )
+    return found
+
+
+def _in_legacy_hole(fact: Fact) -> bool:
+    """Whether the range can lie in the PCI hole below 4 GiB."""
+    return fact.has_range and fact.span[0] >= 0x8000_0000 and fact.span[1] <= 1 << 32
 
 
 def ram(case: Case) -> list[Finding]:
