@@ -18,6 +18,7 @@ from pfntrack.audit.read import gathered
 from pfntrack.audit.read.collector import collect
 from pfntrack.audit.read.evidence import Collector, Evidence
 from pfntrack.audit.read.snapshot import SnapshotCollector
+from pfntrack.audit.read.sos import of_folder
 from pfntrack.cli import auditwatch
 from pfntrack.cli.common import add_html, write_html, write_json
 from pfntrack.errors import InputFormatError
@@ -45,7 +46,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
     parser.add_argument("words", nargs="*", metavar="diff OLD NEW | watch", help="see above")
     source = parser.add_mutually_exclusive_group()
-    source.add_argument("--snapshot", type=Path, metavar="DIR", help="a collected snapshot")
+    source.add_argument(
+        "--snapshot",
+        type=Path,
+        metavar="DIR",
+        help="a collected snapshot, or an unpacked sos report",
+    )
     source.add_argument(
         "--live",
         action="store_true",
@@ -118,7 +124,7 @@ def run(args: argparse.Namespace) -> int:
             "nothing to audit: expected --snapshot DIR, --live, --vmcore FILE, --qemu SOCKET, or "
             "--memtype-list FILE"
         )
-    return _report(SnapshotCollector(args.snapshot), args)
+    return _report(of_folder(args.snapshot), args)
 
 
 def _live(args: argparse.Namespace, use: Callable[[Collector], Result]) -> Result:
@@ -193,7 +199,7 @@ def _diff(args: argparse.Namespace) -> int:
     if len(args.words) != 3 or args.words[0] != "diff":
         given = " ".join(args.words)
         raise InputFormatError(f"{given!r}: expected 'diff OLD NEW', 'watch', or options only")
-    old, new = (SnapshotCollector(Path(word)).collect() for word in args.words[1:])
+    old, new = (of_folder(Path(word)).collect() for word in args.words[1:])
     made = diff.compare(old, new)
     if args.json:
         write_json(diff.as_json(made))

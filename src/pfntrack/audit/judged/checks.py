@@ -67,11 +67,28 @@ def _all(
         yield from mapping.conversions(evidence, people, owners)
         yield from mapping.aliases(evidence, people, cover)
         yield from _lone(evidence, owners, cover)
+    yield from _told(evidence)
     yield from mapping.forks(evidence, people)
     if evidence.pat_on:
         yield from memory.counts(evidence, people)
         yield from memory.copies(people)
     yield from _exits(evidence, exits)
+
+
+def _told(evidence: Evidence) -> Iterator[Finding]:
+    """What the log says of processors that differ and of large ranges with small entries."""
+    basis = (evidence.sources.log,)
+    lines = evidence.boot_lines
+    without = [line for line in lines if line.kind == "pat_cpus"]
+    if without:
+        text = "one processor has no PAT although the others use it"
+        yield Finding("cpus-differ", "error", "certain", text, basis)
+    elif any(line.kind == "mtrr_cpus" for line in lines):
+        text = "the firmware set the MTRRs of the processors differently; the kernel corrected it"
+        yield Finding("cpus-differ", "info", "certain", text, basis)
+    for where in dict.fromkeys(line.where for line in lines if line.where is not None):
+        text = f"{span_text(*where)} is mapped with small pages: an MTRR boundary lies inside"
+        yield Finding("small-entries", "info", "certain", text, basis, where)
 
 
 def _leaks(evidence: Evidence, owners: Ownership) -> Iterator[Finding]:

@@ -76,6 +76,16 @@ CODES = {
         "slow accesses, and an alias with the kernel's own mapping of that RAM",
         "map device memory shared",
     ),
+    "cpus-differ": Code(
+        "the processors had different MTRRs, or one has no PAT",
+        "none where the kernel made them equal; without PAT on all the kernel stops",
+        "update the firmware; after a resume report it, for the kernel sets them again then",
+    ),
+    "small-entries": Code(
+        "a device range is mapped by the kernel with small pages because of an MTRR",
+        "it works; large windows cost more page tables and misses of the TLB",
+        "a firmware setting that keeps MTRR boundaries out of large BARs",
+    ),
     "exit-leaks": Code(
         "reservations stay behind, or lines are logged, when this process exits",
         "see stale-reservation; the log lines are the symptom, not the cause",

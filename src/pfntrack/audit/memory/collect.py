@@ -110,6 +110,7 @@ class _Reading:
             resources=found,
             mtrr=registers,
             free_lines=system.free_lines(log or ""),
+            boot_lines=system.boot_lines(log or ""),
             missing=tuple(gaps.lines()),
             gaps=gaps.groups(),
             sources=attrs.evolve(MEMORY_SOURCES, types=self.machine.types),

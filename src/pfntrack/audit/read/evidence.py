@@ -49,6 +49,15 @@ class FreeLine:
 
 
 @attrs.frozen
+class BootLine:
+    """A line about MTRRs or PAT of the processors: its kind in the log, and its range if any."""
+
+    kind: str
+    text: str
+    where: tuple[int, int] | None = None
+
+
+@attrs.frozen
 class Sources:
     """What the facts are called where they came from; findings cite these names."""
 
@@ -114,6 +123,7 @@ class Evidence:
     resources: tuple[Resource, ...] = ()
     mtrr: Mtrr | None = None
     free_lines: tuple[FreeLine, ...] = ()
+    boot_lines: tuple[BootLine, ...] = ()
     vfio_devices: Mapping[int, tuple[str, ...]] = attrs.field(factory=dict)
     copied: Mapping[tuple[int, int], int] = attrs.field(factory=dict)
     parents: Mapping[int, int] = attrs.field(factory=dict)

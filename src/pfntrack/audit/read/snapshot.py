@@ -93,6 +93,7 @@ class SnapshotCollector:
             resources=resources,
             mtrr=None if mtrr_text is None else system.mtrr(mtrr_text),
             free_lines=system.free_lines(log),
+            boot_lines=system.boot_lines(log),
             vfio_devices=people.vfio_devices,
             copied=people.copied,
             parents=people.parents,

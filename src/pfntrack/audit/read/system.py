@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from pfntrack.audit.read.evidence import Bar, FreeLine, PciDevice
+from pfntrack.audit.read.evidence import Bar, BootLine, FreeLine, PciDevice
 from pfntrack.audit.read.files import folders, read
 from pfntrack.errors import InputFormatError
 from pfntrack.field.read.kernelrelease import KernelRelease, parse_release, release_in_line
@@ -37,6 +37,8 @@ MTRR_NAMES = {
     "write-back": WB,
 }
 MAX_FREE_LINES = 100_000
+MAX_BOOT_LINES = 1_000
+_BOOT_WORDS = ("inconsistent", "secondary CPU", "Cannot satisfy")
 
 
 def areas(text: str) -> tuple[KernelMapping, ...]:
@@ -134,6 +136,17 @@ def free_lines(log: str) -> tuple[FreeLine, ...]:
                 start, end = fact.span
                 if start < end:
                     found.append(FreeLine(start, end, fact.text))
+    return tuple(found)
+
+
+def boot_lines(log: str) -> tuple[BootLine, ...]:
+    """What the kernel said about processors that differ, and about MTRRs inside large ranges."""
+    found: list[BootLine] = []
+    for number, line in enumerate(log.split("\n"), 1):
+        if len(found) < MAX_BOOT_LINES and any(word in line for word in _BOOT_WORDS):
+            fact = parse_line(clean(number, line))
+            if fact is not None and fact.kind in ("mtrr_cpus", "pat_cpus", "huge_mtrr"):
+                found.append(BootLine(fact.kind, fact.text, fact.span if fact.has_range else None))
     return tuple(found)
 
 
