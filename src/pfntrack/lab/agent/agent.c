@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/reboot.h>
@@ -20,6 +21,7 @@
 #include <unistd.h>
 
 #include "agent.h"
+#include "pfnlab.h"
 
 struct proc procs[MAX_PROCS];
 int lab_fd = -1;
@@ -300,6 +302,84 @@ static void do_proc(char *rest)
 	}
 }
 
+/* ---------------------------------------------------------- two calls at once */
+
+static int64_t ask_lab(int what, const char *name, uint64_t first, uint64_t second)
+{
+	struct pfnlab_request q = { .what = what, .arg = { first, second } };
+
+	snprintf(q.name, sizeof(q.name), "%s", name);
+	return ioctl(lab_fd, PFNLAB_IOCTL, &q) ? -errno : (int64_t)q.out;
+}
+
+static int replied(struct proc *p, int milliseconds)
+{
+	struct pollfd pfd = { .fd = p->ours, .events = POLLIN };
+
+	return poll(&pfd, 1, milliseconds) > 0;
+}
+
+static void say_side(const char *name, struct proc *p, const char *child)
+{
+	struct reply r, hello;
+	struct proc *c;
+
+	await_reply(p, &r);
+	if (child && r.ret > 0 && (c = proc_find(child))) {
+		c->pid = r.ret;
+		c->born = ++births;
+		r.ret = 0;
+		await_reply(c, &hello);
+	}
+	out_raw(name);
+	say_reply(&r);
+	out_len--; /* its newline */
+}
+
+/*
+ * both FUNCTION NTH LEFT;LINE;RIGHT;LINE: the left process performs its line and
+ * waits at its nth call of the function; the right one performs its own
+ * meanwhile, for up to a second, then the left one goes on.
+ */
+static void do_both(char *rest)
+{
+	char *w[3], line[2048];
+	char *head = strtok(rest, ";"), *left = strtok(NULL, ";");
+	char *other = strtok(NULL, ";"), *right = strtok(NULL, "");
+	char *child = NULL;
+	struct proc *p, *q, *c;
+	int64_t err;
+
+	if (!right || words(head, w, 3) != 3) {
+		say_result(-EINVAL);
+		return;
+	}
+	p = proc_find(w[2]);
+	q = proc_find(other);
+	if (!p || !q || !p->pid || !q->pid) {
+		say_result(-ESRCH);
+		return;
+	}
+	err = ask_lab(PFNLAB_HOLD, w[0], p->pid, strtoull(w[1], NULL, 0));
+	if (err < 0) {
+		say_result(err);
+		return;
+	}
+	snprintf(line, sizeof(line), "%s", left);
+	if (!strncmp(left, "fork ", 5) && (c = proc_find(child = left + 5)))
+		snprintf(line, sizeof(line), "fork %d %s", (int)(c - procs), child);
+	send_line(p, line);
+	for (int i = 0; i < 400 && !replied(p, 5) && ask_lab(PFNLAB_HELD, "", 0, 0) != 1; i++)
+		;
+	send_line(q, right);
+	replied(q, 1000);
+	out_raw("{\"held\":");
+	out_int(ask_lab(PFNLAB_PASS, "", 0, 0));
+	say_side(",\"left\":", p, child);
+	say_side(",\"right\":", q, NULL);
+	out_raw("}\n");
+}
+
 /* ------------------------------------------------------------ other orders */
 
 static void do_write(char *rest, int flags)
@@ -399,6 +479,8 @@ static void command(char *line)
 		start_first(rest);
 	else if (!strcmp(verb, "do"))
 		do_proc(rest);
+	else if (!strcmp(verb, "both"))
+		do_both(rest);
 	else if (!strcmp(verb, "observe"))
 		observe_all();
 	else if (!strcmp(verb, "batch"))

@@ -47,6 +47,7 @@ class BootFiles:
     modules: tuple[GuestModule, ...] = ()
     vfio: bool = False
     append: str = ""
+    cpus: int = 1
 
 
 @attrs.frozen(slots=True)
@@ -78,7 +79,7 @@ def command_line(files: BootFiles) -> list[str]:
     """QEMU's command as it would be run, for a dry run; paths of sockets are examples."""
     return [
         machine.QEMU,
-        *machine.arguments(vfio=files.vfio),
+        *machine.arguments(vfio=files.vfio, cpus=files.cpus),
         *("-kernel", str(files.kernel), "-initrd", str(files.initrd)),
         *("-append", kernel_command_line(files)),
         *host_side(Path("/tmp/pfntrack-lab-XXXX")),  # noqa: S108 - only shown
@@ -95,7 +96,7 @@ class Guest:
     def __init__(self, files: BootFiles) -> None:
         self.files = files
         self.append = kernel_command_line(files)
-        self.machine_arguments = machine.arguments(vfio=files.vfio)
+        self.machine_arguments = machine.arguments(vfio=files.vfio, cpus=files.cpus)
         self._qemu = self._new_qemu()
         self.bars: list[Bar] = []
         self.regions = Regions()
@@ -163,6 +164,20 @@ class Guest:
     def in_process(self, process: str, line: str) -> Answer:
         """One operation of a process."""
         return self.command(f"do {process} {line}")
+
+    def overlap(self, hold: str, left: str, other: str, right: str) -> tuple[bool, Answer, Answer]:
+        """Two calls at once; see `both` in agent/agent.c. Was the left one held as asked?
+
+        `hold` names function, number of the call, and process of the left one.
+        """
+        a = self._ask(f"both {hold};{left};{other};{right}")
+        if "left" not in a:
+            name = errno.errorcode.get(a.get("err", 0), "nothing")
+            raise self._qemu.failure(f"no call can be held at {hold!r}: {name}")
+        one, two = (
+            Answer(s["ret"], s["err"], s["sig"], s["value"]) for s in (a["left"], a["right"])
+        )
+        return a["held"] == 1, one, two
 
     def text(self, path: str) -> str:
         """A file of the guest, empty if it cannot be read."""

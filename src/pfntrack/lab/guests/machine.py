@@ -10,7 +10,8 @@ from pfntrack.lab.observe.regions import PAGE_SIZE, Region, Regions
 
 QEMU = "qemu-system-x86_64"
 
-_BASE = ("-nodefaults -no-reboot -display none -m 256 -smp 1 -M q35 -cpu max -accel tcg").split()
+_HEAD = "-nodefaults -no-reboot -display none -m 256".split()
+_BASE = "-M q35 -cpu max -accel tcg".split()
 _IOMMU = ("-device", "intel-iommu")
 _DEVICES = (
     "-object",
@@ -75,9 +76,9 @@ class Bar:
         return shown
 
 
-def arguments(*, vfio: bool) -> list[str]:
+def arguments(*, vfio: bool, cpus: int = 1) -> list[str]:
     """QEMU's arguments as far as they make up the machine."""
-    return [*_BASE, *(_IOMMU if vfio else ()), *_DEVICES]
+    return [*_HEAD, "-smp", str(cpus), *_BASE, *(_IOMMU if vfio else ()), *_DEVICES]
 
 
 def kernel_command_line(*, vfio: bool) -> str:

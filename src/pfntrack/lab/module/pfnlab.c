@@ -14,6 +14,8 @@
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/nmi.h>
+#include <linux/sched/clock.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -450,6 +452,72 @@ static int do_fail(const char *name, const __u64 *a)
 	return err;
 }
 
+/* --------------------------------------------------------- holding a call */
+
+/*
+ * One side of a race waits at the entry of a function until the other has
+ * passed.  It spins, on a CPU of its own; a probe at an entry is called with
+ * interrupts enabled, so that flushes of the TLB are answered meanwhile.
+ */
+#define HOLD_SECONDS 8
+
+static struct {
+	pid_t tgid;
+	unsigned long nth;
+	unsigned long seen;
+	bool held;
+	bool pass;
+	bool late;
+	bool active;
+} hold;
+
+static char hold_name[64];
+static struct kprobe hold_probe;
+
+static int hold_entry(struct kprobe *p, struct pt_regs *regs)
+{
+	u64 end;
+
+	if (current->tgid != hold.tgid || ++hold.seen != hold.nth)
+		return 0;
+	end = local_clock() + HOLD_SECONDS * 1000000000ULL;
+	WRITE_ONCE(hold.held, true);
+	while (!READ_ONCE(hold.pass)) {
+		if (local_clock() > end) {
+			hold.late = true;
+			break;
+		}
+		touch_softlockup_watchdog();
+		cpu_relax();
+	}
+	return 0;
+}
+
+static void hold_stop(void)
+{
+	WRITE_ONCE(hold.pass, true);
+	if (hold.active)
+		unregister_kprobe(&hold_probe);
+	hold.active = false;
+}
+
+static int do_hold(const char *name, const __u64 *a)
+{
+	int err;
+
+	hold_stop();
+	memset(&hold, 0, sizeof(hold));
+	strscpy(hold_name, name, sizeof(hold_name));
+	hold.tgid = a[0];
+	hold.nth = a[1];
+	memset(&hold_probe, 0, sizeof(hold_probe));
+	hold_probe.symbol_name = hold_name;
+	hold_probe.pre_handler = hold_entry;
+	err = register_kprobe(&hold_probe);
+	hold.active = !err;
+	return err;
+}
+
 /* ------------------------------------------------------------- page tables */
 
 struct text {
@@ -668,6 +736,16 @@ static int lab_dispatch(struct file *file, struct pfnlab_request *q)
 		return do_state(a, &q->out);
 	case PFNLAB_INSERT:
 		return do_insert(a[0], a[1]);
+	case PFNLAB_HOLD:
+		q->name[sizeof(q->name) - 1] = 0;
+		return do_hold(q->name, a);
+	case PFNLAB_HELD:
+		q->out = READ_ONCE(hold.held);
+		return 0;
+	case PFNLAB_PASS:
+		q->out = hold.held && !hold.late;
+		hold_stop();
+		return 0;
 	}
 	return -ENOTTY;
 }
@@ -681,8 +759,8 @@ static long lab_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return -ENOTTY;
 	if (copy_from_user(&q, (void __user *)arg, sizeof(q)))
 		return -EFAULT;
-	/* No lock around the state request: it must work while another request hangs. */
-	if (q.what == PFNLAB_STATE) {
+	/* No lock around these: they must work while another request hangs or is held. */
+	if (q.what == PFNLAB_STATE || q.what == PFNLAB_HELD || q.what == PFNLAB_PASS) {
 		err = lab_dispatch(file, &q);
 	} else {
 		mutex_lock(&lab_lock);
@@ -729,6 +807,7 @@ static int __init lab_init(void)
 static void __exit lab_exit(void)
 {
 	inj_stop();
+	hold_stop();
 	misc_deregister(&lab_dev);
 }
 

@@ -38,6 +38,9 @@ enum {
 	PFNLAB_UNFAIL,		/* out: how often it fired */
 	PFNLAB_STATE,		/* pid, first address, last address, buffer, size; out: bytes */
 	PFNLAB_INSERT,		/* address, pfn */
+	PFNLAB_HOLD,		/* pid, nth; name: where its nth call of the function waits */
+	PFNLAB_HELD,		/* out: 1 once it waits */
+	PFNLAB_PASS,		/* let it go on; out: 1 if it had waited until then */
 };
 
 /* How a file of the driver maps its pages. */

@@ -17,7 +17,7 @@ from pfntrack.lab.observe.state import ContextNames, parse_vmas
 from pfntrack.lab.play.ops import GLOBAL_OPS, Op, Translator, needs_module
 
 FORMAT = 1
-_HELPER = "Z"
+HELPER = "Z"
 """A process for the driver's requests when every process of the scenario is gone."""
 
 _NOISE = re.compile(r"hrtimer: interrupt took |tsc: |clocksource: |random: |perf: interrupt took ")
@@ -187,12 +187,12 @@ class Recorder:
         self._steps.append(self._seen(op, result, self._guest.observe()))
 
     def _perform(self, op: Op) -> Answer:
-        default = self._alive[0] if self._alive else _HELPER
+        default = self._alive[0] if self._alive else HELPER
         command = self._ops.command(op, default)
         if op["op"] in GLOBAL_OPS:
             return self._guest.command(command.lines[0])
-        if command.process == _HELPER and not self._alive:
-            self._guest.command(f"start {_HELPER}")
+        if command.process == HELPER and not self._alive:
+            self._guest.command(f"start {HELPER}")
         answer = Answer(-1, errno.ESRCH, 0, 0)
         for line in command.lines:
             answer = self._guest.in_process(command.process, line)
@@ -248,7 +248,7 @@ class Recorder:
     def _processes(self, seen: Observation) -> dict[str, Any]:
         shown: dict[str, Any] = {}
         for name, process in sorted(seen.processes.items()):
-            if name == _HELPER:
+            if name == HELPER:
                 continue
             if process["stuck"]:
                 shown[name] = {"vmas": [], "stuck": True}
