@@ -10,11 +10,11 @@ import attrs
 from pfntrack.lab.guests.machine import WINDOWS, Bar, arguments
 from pfntrack.lab.play.lockstep import Setting, perform
 from pfntrack.lab.play.lockstep import setting as setting_of
-from pfntrack.lab.play.programs import neutral
 from pfntrack.mm.ops import Op
 from pfntrack.pat import Physical
 from pfntrack.releases import Release
 from pfntrack.traces.observe import Observer
+from pfntrack.traces.programs import neutral
 
 _BASES = (0xFC000000, 0xFD000000, 0xFE000000)
 _PAGES = (4096, 4096, 4)

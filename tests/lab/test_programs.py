@@ -13,11 +13,13 @@ from pfntrack.lab.guests.machine import WINDOWS, Bar
 from pfntrack.lab.observe.regions import Region, Regions
 from pfntrack.lab.play.conform import gather
 from pfntrack.lab.play.ops import Translator, needs_module
-from pfntrack.lab.play.programs import model_op, neutral, plan
+from pfntrack.lab.play.programs import plan
 from pfntrack.mm import ops
 from pfntrack.mm.ops import Op
+from pfntrack.mm.vocabulary import kinds
 from pfntrack.pat.cachemode import CacheMode
 from pfntrack.scenario import library, load, parse
+from pfntrack.traces.programs import neutral, translate
 
 names = st.sampled_from("ABC")
 small = st.integers(0, 40)
@@ -48,13 +50,12 @@ _FIELDS = {
     "old": count,
     "new": count,
 }
-_FLAGS = ("shared", "wc", "sync", "readonly", "killed", "unlock", "even_cows", "on")
 
 
 def _of(kind: type[Op]) -> st.SearchStrategy[Op]:
     fields: dict[str, st.SearchStrategy[Any]] = {}
     for field in attrs.fields(kind):
-        if field.name in _FLAGS or field.type == "bool":
+        if kinds(kind)[field.name] in ("flag", "switch"):
             fields[field.name] = st.booleans()
         elif kind is ops.Sysctl and field.name == "value":
             fields[field.name] = st.just("1")
@@ -72,7 +73,7 @@ def test_operations_survive_the_way_to_the_guest_and_back(op: Op) -> None:
     if isinstance(op, ops.Mremap):
         # No program asks for FIXED or DONTUNMAP without MAYMOVE.
         op = attrs.evolve(op, maymove=op.maymove or op.fixed or op.dontunmap)
-    assert model_op(neutral(op)) == op
+    assert translate(neutral(op)) == op
 
 
 def test_every_operation_of_the_library_has_a_command() -> None:

@@ -45,7 +45,7 @@ MEANING = [
     ("driver zaps fd0[0,1) of A", "3:13: fd0 is not a file of the driver"),
     ("driver zaps H[3,3) through fd0 of A", "3:17: range [3,3) is empty"),
     ("driver remaps [0,4) of A to H[0,2)", "3:29: the two ranges differ in length: 4 and 2"),
-    ("driver inserts H[0,2) at 0 of A", "3:16: one page is inserted, not 2"),
+    ("driver inserts H[0,2) at 0 of A", "3:16: this is one page, not 2"),
     ("A turns memory off through fd0", "3:28: fd0 is not the VFIO device (the third"),
     ("A opens vfio of H as fd1, fd1, fd2", "3:22: VFIO needs three different descriptors"),
     ("kernel allocates 4 pages as H", "3:29: RAM is called ram0, ram1, ..., not H"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
@@ -13,10 +13,11 @@ import attrs
 from pfntrack.lab.images.build import MODULE_SOURCES
 from pfntrack.lab.observe.regions import Regions
 from pfntrack.lab.play.ops import Translator
-from pfntrack.lab.play.programs import neutral
 from pfntrack.mm import ops
 from pfntrack.mm.ops import Op
+from pfntrack.mm.vocabulary import form_of, kinds
 from pfntrack.pat.cachemode import CacheMode
+from pfntrack.traces.programs import neutral
 
 TEST = "TEST"
 _CACHES = {
@@ -60,7 +61,8 @@ class Translation:
             store = "true" if isinstance(op, ops.Write) else "false"
             return Action(op.p, f"signalled(touch({op.at}, {store}));")
         who = str(getattr(op, "p", TEST))
-        return Action(who, f"result({_CALLS[type(op)](self, op)});")
+        call = _CALLS.get(type(op), _declared)(self, op)
+        return Action(who, f"result({call});")
 
     def slot(self, name: str) -> int:
         """The module's number for a kernel mapping."""
@@ -69,10 +71,6 @@ class Translation:
     def ram(self, name: str) -> int:
         """The module's number for allocated memory."""
         return self._ram.setdefault(name, len(self._ram))
-
-
-def _at(op: Any) -> str:
-    return f"AT({op.at}), PAGES({op.pages})"
 
 
 def _prot(text: str) -> str:
@@ -130,11 +128,6 @@ def _ask(file: str, what: str, *arguments: object) -> str:
     return f"ASK({', '.join(map(str, (file, f'PFNLAB_{what}', *arguments)))})"
 
 
-def _span(op: Any) -> tuple[str, str]:
-    """Physical address and bytes of pages of a window."""
-    return f"PAGES(pfn({op.window}, {op.off}))", f"PAGES({op.pages})"
-
-
 def _zap(_t: Translation, op: ops.Zap) -> str:
     first = f"pfn({op.window}, {op.off})" if op.window else op.off
     return _ask(f"fd[{op.fd}]", "ZAP", first, op.pages, int(op.even_cows))
@@ -151,49 +144,57 @@ def _fail(_t: Translation, op: ops.Fail) -> str:
     return f'lab_fail("{symbol}", {nth}, {returned}, {op.vma_at or 0}, {kind})'
 
 
-def _remap(_t: Translation, op: ops.Remap) -> str:
-    where = f"(__u64)AT({op.at}), PAGES({op.pages}), pfn({op.window}, {op.off})"
-    return _ask("lab", "REMAP", where, _CACHES[op.cache])
+# System calls that glibc has a function for.
+_FUNCTIONS = frozenset({"munmap", "mprotect", "madvise", "mlock", "munlock", "mlock2"})
 
 
-def _ioremap(t: Translation, op: ops.Ioremap) -> str:
-    return _ask("lab", "IOREMAP", *_span(op), _CACHES[op.cache], t.slot(op.id))
+def _declared(t: Translation, op: Op) -> str:
+    """The call that the operation's declaration names."""
+    form, known = form_of(op), kinds(type(op))
+    call = form.call or form.ask
+    if call is None:
+        raise TypeError(f"no way to write {op!r} in C")
+    arguments = [_argument(t, op, each, known) for each in call.arguments]
+    if form.ask:
+        if arguments[0].startswith("AT("):
+            arguments[0] = f"(__u64){arguments[0]}"
+        return _ask("lab", call.name, *arguments)
+    if call.name in _FUNCTIONS:
+        return f"{call.name}({', '.join(arguments)})"
+    return f"syscall({', '.join((f'SYS_{call.name}', *arguments))})"
 
 
-def _plain(what: str) -> Callable[[Translation, Any], str]:
-    return lambda _t, op: _ask("lab", what, *_span(op))
+def _argument(t: Translation, op: Any, argument: str, known: Mapping[str, str]) -> str:
+    """An argument of a declared call."""
+    if argument.isdigit():
+        return argument
+    if argument in ("pfn", "start"):
+        pfn = f"pfn({op.window}, {op.off})"
+        return pfn if argument == "pfn" else f"PAGES({pfn})"
+    value = getattr(op, argument)
+    return _WRITTEN[known[argument]](t, value)
 
 
-def _madvise(_t: Translation, op: ops.Madvise) -> str:
-    return f"madvise({_at(op)}, MADV_{op.advice.upper()})"
-
+_WRITTEN: dict[str, Callable[[Translation, Any], str]] = {
+    "page": lambda _t, page: f"AT({page})",
+    "pages": lambda _t, pages: f"PAGES({pages})",
+    "number": lambda _t, number: str(number),
+    "prot": lambda _t, prot: _prot(prot),
+    "advice": lambda _t, advice: f"MADV_{advice.upper()}",
+    "cache": lambda _t, cache: _CACHES[cache],
+    "name": lambda t, name: str(t.slot(name)),
+    "ram": lambda t, name: str(t.ram(name)),
+}
 
 _CALLS: dict[type[Op], Callable[[Translation, Any], str]] = {
     ops.Open: _open,
     ops.Close: lambda _t, op: f"close(fd[{op.fd}])",
     ops.Mmap: _mmap,
     ops.AnonOver: _anon,
-    ops.Munmap: lambda _t, op: f"munmap({_at(op)})",
-    ops.Mprotect: lambda _t, op: f"mprotect({_at(op)}, {_prot(op.prot)})",
-    ops.Madvise: _madvise,
     ops.Mremap: _mremap,
-    ops.Mlock: lambda _t, op: f"{'munlock' if op.unlock else 'mlock'}({_at(op)})",
-    ops.Mseal: lambda _t, op: f"syscall(SYS_mseal, {_at(op)}, 0)",
     ops.Access: lambda _t, op: f"debugger_reads({op.at})",
     ops.Zap: _zap,
-    ops.ZapVma: lambda _t, op: _ask("lab", "ZAPVMA", f"(__u64)AT({op.at}), PAGES({op.pages})"),
-    ops.Remap: _remap,
-    ops.InsertPfn: lambda _t, op: _ask(
-        "lab", "INSERT", f"(__u64)AT({op.at})", f"pfn({op.window}, {op.off})"
-    ),
-    ops.Ioremap: _ioremap,
-    ops.Iounmap: lambda t, op: _ask("lab", "IOUNMAP", t.slot(op.id)),
-    ops.Request: _plain("CLAIM"),
-    ops.Release: _plain("UNCLAIM"),
-    ops.WcReserve: _plain("WC_RESERVE"),
-    ops.WcFree: _plain("WC_FREE"),
     ops.RamAlloc: lambda t, op: f"lab_ram(ram{op.id}, {t.ram(op.id)})",
-    ops.RamType: lambda t, op: _ask("lab", "RAM_TYPE", t.ram(op.id), _CACHES[op.cache]),
     ops.DriverBind: lambda _t, op: f'driver_does({op.window}, "bind")',
     ops.DriverUnbind: lambda _t, op: f'driver_does({op.window}, "unbind")',
     ops.SetMtrr: lambda _t, op: f'write_file("/proc/mtrr", {quoted(op.text)})',

@@ -19,6 +19,7 @@ from lark.parsers.lalr_interactive_parser import InteractiveParser
 
 from pfntrack.edges.cache import cache_folder
 from pfntrack.errors import ScenarioError
+from pfntrack.scenario.sentences import grammar
 
 _WORDS = {
     "PROCESS": "a process (A, B, ...)",
@@ -67,7 +68,7 @@ class _Apart:
 
 @functools.cache
 def parser() -> Lark:
-    """The LALR parser of grammar.lark."""
+    """The LALR parser of grammar.lark and of the sentences of operations."""
     return _Parser(_text(), **_OPTIONS, cache=_kept(_text()))
 
 
@@ -89,12 +90,13 @@ class _Parser(Lark):
         return self.grammar
 
 
+@functools.cache
 def _text() -> str:
-    grammar = importlib.resources.files(__package__).joinpath("grammar.lark")
-    return grammar.read_text(encoding="utf-8")
+    frame = importlib.resources.files(__package__).joinpath("grammar.lark")
+    return f"{frame.read_text(encoding='utf-8')}\n{grammar()}"
 
 
-def _kept(grammar: str) -> str | bool:
+def _kept(text: str) -> str | bool:
     """Where the parser's tables stay between two commands, if there is such a place.
 
     Making them takes longer than running a small scenario. Each grammar has a file of its
@@ -103,7 +105,7 @@ def _kept(grammar: str) -> str | bool:
     folder = cache_folder()
     if folder is None:
         return False
-    key = f"{grammar}\0{lark.__version__}\0{sys.version}"
+    key = f"{text}\0{lark.__version__}\0{sys.version}"
     return str(folder / f"grammar-{hashlib.sha256(key.encode()).hexdigest()[:16]}.lalr")
 
 

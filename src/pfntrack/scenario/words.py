@@ -10,7 +10,6 @@ from lark import Token, Tree
 from pfntrack.edges.numbers import whole
 from pfntrack.edges.text import brief
 from pfntrack.mm.bounds import MAX_FD
-from pfntrack.pat.cachemode import BY_SHORT, CacheMode
 
 Node = Token | Tree[Token]
 Place = tuple[int, int]
@@ -52,13 +51,16 @@ class Words:
     def parts(self) -> list[Tree[Token]]:
         return [child for child in self.node.children if isinstance(child, Tree)]
 
-    def range(self, number: int = 0, *, open_end: bool = False) -> tuple[int, int]:
-        """First page and page count of the `number`th range; `[a,end)` counts 0."""
-        found = [Words(t) for t in self.parts() if t.data == "range"][number]
-        first, end = found.number(), found.token("NUMBER", 1)
+    def range(self, number: int = 0) -> tuple[int, int]:
+        """First page and page count of the `number`th range."""
+        return [Words(t) for t in self.parts() if t.data == "range"][number].extent()
+
+    def extent(self, *, open_end: bool = False) -> tuple[int, int]:
+        """First page and page count of this range; `[a,end)` counts 0."""
+        first, end = self.number(), self.token("NUMBER", 1)
         if end is None:
             if not open_end:
-                raise Complaint("'end' has no meaning here, give a number", place(found.node))
+                raise Complaint("'end' has no meaning here, give a number", place(self.node))
             return first, 0
         pages = integer(end) - first
         if pages < 0:
@@ -66,11 +68,6 @@ class Words:
         if open_end and not pages:
             raise Complaint(f"range [{first},{first}) is empty", place(end))
         return first, pages
-
-    def cache(self) -> CacheMode:
-        """The type after `with`; UC- if there is none."""
-        part = self.part("type")
-        return BY_SHORT[part.need("CACHE")] if part else CacheMode.UC_MINUS
 
 
 def place(node: Node) -> Place:

@@ -1,4 +1,9 @@
-"""From the neutral operations of a trace to those of the model."""
+"""Operations in recordings, both ways, as `mm/ops.py` declares them.
+
+A recording names an operation as its form says (`kernel ioremap`: what the kernel does), and
+each field under its own name. Three operations are written in another shape, which is
+undone and made at the edge.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +11,36 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import attrs
+
 from pfntrack.errors import InputFormatError, ModelError
 from pfntrack.mm import ops
 from pfntrack.mm.bounds import outside
 from pfntrack.mm.ops import Op
+from pfntrack.mm.vocabulary import Form, declared, form_of, kinds
 from pfntrack.pat.cachemode import BY_SHORT, CacheMode
 
 Json = Mapping[str, Any]
 
+# Where the key of a field is not its name.
+_KEYS = {"window": "bar", "readonly": "ro", "symbol": "sym"}
+_FLAGS = ("maymove", "fixed", "dontunmap")
+# Kinds that are written even where the field has its default.
+_ALWAYS = frozenset({"cache", "page", "pages", "number", "errno", "prot"})
 
-def translate(op: Json, where: str) -> Op:
+
+def translate(op: Json, where: str = "program") -> Op:
     """The model's operation for `op`.
 
     Raises InputFormatError for a malformed operation and ModelError for one
     that the model does not know.
     """
-    build = _BUILD.get(op["op"])
-    if build is None:
-        raise ModelError(f"operation {op['op']!r} is not known")
+    name = _name(op)
+    if name not in _NAMED:
+        raise ModelError(f"operation {name!r} is not known")
+    kind, fixed = _NAMED[name]
     try:
-        made = build(op)
+        made = _made(kind, fixed, _UNFOLD.get(kind, dict)(op))
     except KeyError as error:
         raise InputFormatError(f"{where}: op.{error.args[0]}: expected a value") from error
     except (TypeError, ValueError) as error:
@@ -35,139 +50,134 @@ def translate(op: Json, where: str) -> Op:
     return made
 
 
-def _cache(op: Json) -> CacheMode:
-    name = op.get("cache", "UC-")
-    if name not in BY_SHORT:
+def neutral(op: Op) -> dict[str, Any]:
+    """The operation as traces and guests have it: the inverse of `translate`."""
+    kind, form = type(op), form_of(op)
+    name, _, what = form.recorded.partition(" ")
+    out: dict[str, Any] = {"op": name} | ({"what": what} if what else {})
+    _, fixed = _NAMED[form.recorded]
+    for field in attrs.fields(kind):
+        value = getattr(op, field.name)
+        if field.name not in fixed and _written(kind, form, field, value):
+            key = _KEYS.get(field.name, field.name)
+            out[key] = value.short if isinstance(value, CacheMode) else value
+            if isinstance(value, tuple):
+                out[key] = list(value)
+    return _FOLD.get(kind, dict)(out)
+
+
+def _name(op: Json) -> str:
+    name = str(op.get("op"))
+    return f"{name} {op.get('what')}" if name == "kernel" else name
+
+
+def _by_name() -> dict[str, tuple[type[Op], Mapping[str, object]]]:
+    """Names in recordings: the operation, and what the name alone says of its fields."""
+    found: dict[str, list[tuple[type[Op], Form]]] = {}
+    for kind, forms in declared().items():
+        for form in forms:
+            found.setdefault(form.recorded, []).append((kind, form))
+    return {
+        name: (forms[0][0], forms[0][1].fixed if len(forms) == 1 else {})
+        for name, forms in found.items()
+    }
+
+
+_NAMED = _by_name()
+
+
+def _made(kind: type[Op], fixed: Mapping[str, object], op: Json) -> Op:
+    fields = dict(fixed)
+    words = kinds(kind)
+    for field in attrs.fields(kind):
+        key = _KEYS.get(field.name, field.name)
+        if field.name in fixed:
+            continue
+        if op.get(key) is not None:
+            fields[field.name] = _READ.get(words[field.name], lambda value: value)(op[key])
+        elif field.default is attrs.NOTHING:
+            raise KeyError(key)
+    return kind(**fields)
+
+
+def _cache(name: object) -> CacheMode:
+    if not isinstance(name, str) or name not in BY_SHORT:
         raise ValueError(f"cache: expected one of {', '.join(BY_SHORT)}, found {name!r}")
     return BY_SHORT[name]
 
 
-def _open(op: Json) -> Op:
-    return ops.Open(
-        op["p"],
-        int(op["fd"]),
-        op["target"],
-        window=op.get("bar", ""),
-        wc=bool(op.get("wc", False)),
-        sync=bool(op.get("sync", False)),
-        readonly=bool(op.get("ro", False)),
-        mode=op.get("mode", "remap"),
-        cache=_cache(op),
-        first=int(op.get("first", 0)),
-        pages=int(op.get("pages", 0)),
-        path=op.get("path", ""),
-    )
+def _three(value: Any) -> tuple[int, int, int]:
+    container, group, device = (int(fd) for fd in value)
+    return container, group, device
 
 
-def _mmap(op: Json) -> Op:
-    shared = op.get("share", "shared") == "shared"
-    return ops.Mmap(
-        op["p"], int(op["at"]), int(op["pages"]), int(op["fd"]), int(op.get("off", 0)),
-        shared, op.get("prot", "rw"), op.get("bar", ""),
-    )  # fmt: skip
+_READ: dict[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(("page", "pages", "number", "errno", "fd"), int),
+    **dict.fromkeys(("flag", "switch"), bool),
+    "cache": _cache,
+    "fds": _three,
+    "name": str,
+    "ram": str,
+    "setting": str,
+}
 
 
-def _mremap(op: Json) -> Op:
+def _written(kind: type[Op], form: Form, field: Any, value: object) -> bool:
+    """Is the field told? A default only where the sentence has a number for it."""
+    if value is None or field.default is attrs.NOTHING or value != field.default:
+        return value is not None
+    said = re.search(rf"[{{\[,]{field.name}\b", form.sentence)
+    return said is not None and kinds(kind)[field.name] in _ALWAYS
+
+
+# ------------------------------------------------- what has another shape in recordings
+
+
+def _unfold_mmap(op: Json) -> Json:
+    return {**op, "shared": op.get("share", "shared") == "shared"}
+
+
+def _fold_mmap(op: dict[str, Any]) -> dict[str, Any]:
+    return op | {"share": "shared" if op.pop("shared", True) else "private"}
+
+
+def _unfold_mremap(op: Json) -> Json:
     flags = set(re.findall(r"[a-z]+", op.get("flags", "-")))
-    if unknown := flags - {"maymove", "fixed", "dontunmap"}:
+    if unknown := flags - set(_FLAGS):
         raise ValueError(f"flags: unknown {', '.join(sorted(unknown))}")
-    return ops.Mremap(
-        op["p"],
-        int(op["at"]),
-        int(op["old"]),
-        int(op["new"]),
-        maymove="maymove" in flags or "fixed" in flags or "dontunmap" in flags,
-        fixed="fixed" in flags,
-        dontunmap="dontunmap" in flags,
-        to=int(op["to"]) if op.get("to") is not None else None,
-    )
+    # No kernel takes the others without the first.
+    return {**op, **{name: name in flags for name in _FLAGS}, "maymove": bool(flags)}
 
 
-def _zap(op: Json) -> Op:
-    off, window = op.get("off", 0), ""
-    if isinstance(off, str):
-        found = re.fullmatch(r"pfn:(\w+)\+(\d+)", off)
-        if found is None:
-            raise ValueError(f"off: expected a page number or pfn:BAR+PAGE, found {off!r}")
-        window, off = found[1], found[2]
-    even_cows = bool(op.get("even_cows", 1))
-    return ops.Zap(op["p"], int(op["fd"]), int(off), int(op.get("pages", 0)), even_cows, window)
+def _fold_mremap(op: dict[str, Any]) -> dict[str, Any]:
+    names = [name for name in _FLAGS if op.pop(name, False)]
+    return op | {"flags": "+".join(names) or "-"}
 
 
-def _range(kind: Callable[..., Op], *more: str) -> Callable[[Json], Op]:
-    return lambda op: kind(op["p"], int(op["at"]), int(op["pages"]), *(op[key] for key in more))
+def _unfold_zap(op: Json) -> Json:
+    off = op.get("off", 0)
+    if not isinstance(off, str):
+        return op
+    found = re.fullmatch(r"pfn:(\w+)\+(\d+)", off)
+    if found is None:
+        raise ValueError(f"off: expected a page number or pfn:BAR+PAGE, found {off!r}")
+    return {**op, "bar": found[1], "off": found[2]}
 
 
-def _anon(op: Json) -> Op:
-    return ops.AnonOver(op["p"], int(op["at"]), int(op["pages"]), op.get("prot", "rw"))
+def _fold_zap(op: dict[str, Any]) -> dict[str, Any]:
+    if "even_cows" in op:
+        op["even_cows"] = int(op["even_cows"])
+    window = op.pop("bar", "")
+    return op | {"off": f"pfn:{window}+{op['off']}"} if window else op
 
 
-def _insert(op: Json) -> Op:
-    return ops.InsertPfn(op["p"], int(op["at"]), op["bar"], int(op.get("off", 0)))
-
-
-def _kernel(op: Json) -> Op:
-    what = op["what"]
-    if what == "ioremap":
-        return ops.Ioremap(str(op["id"]), op["bar"], int(op["off"]), int(op["pages"]), _cache(op))
-    if what == "iounmap":
-        return ops.Iounmap(str(op["id"]))
-    if what == "ramalloc":
-        return ops.RamAlloc(str(op["id"]), int(op["pages"]))
-    if what == "ramtype":
-        return ops.RamType(str(op["id"]), _cache(op))
-    on_window = {
-        "request": ops.Request,
-        "release": ops.Release,
-        "wcres": ops.WcReserve,
-        "wcfree": ops.WcFree,
-    }
-    if what in on_window:
-        return on_window[what](op["bar"], int(op["off"]), int(op["pages"]))
-    raise ModelError(f"kernel operation {what!r} is not known")
-
-
-def _fail(op: Json) -> Op:
-    vma_at = int(op["vma_at"]) if op.get("vma_at") is not None else None
-    return ops.Fail(op["p"], op["sym"], int(op.get("nth", 1)), int(op["value"]), vma_at)
-
-
-def _vfio_open(op: Json) -> Op:
-    container, group, device = (int(fd) for fd in op["fds"])
-    return ops.VfioOpen(op["p"], (container, group, device), op["bar"])
-
-
-_BUILD: dict[str, Callable[[Json], Op]] = {
-    "open": _open,
-    "close": lambda op: ops.Close(op["p"], int(op["fd"])),
-    "mmap": _mmap,
-    "anon_over": _anon,
-    "munmap": _range(ops.Munmap),
-    "mprotect": _range(ops.Mprotect, "prot"),
-    "madvise": _range(ops.Madvise, "advice"),
-    "mremap": _mremap,
-    "mlock": _range(ops.Mlock),
-    "munlock": lambda op: ops.Mlock(op["p"], int(op["at"]), int(op["pages"]), unlock=True),
-    "mseal": _range(ops.Mseal),
-    "read": lambda op: ops.Read(op["p"], int(op["at"])),
-    "access": lambda op: ops.Access(op["p"], int(op["at"])),
-    "write": lambda op: ops.Write(op["p"], int(op["at"])),
-    "fork": lambda op: ops.Fork(op["p"], op["child"]),
-    "exit": lambda op: ops.Exit(op["p"]),
-    "kill": lambda op: ops.Exit(op["p"], killed=True),
-    "zap": _zap,
-    "zapvma": _range(ops.ZapVma),
-    "remap": lambda op: ops.Remap(
-        op["p"], int(op["at"]), int(op["pages"]), op["bar"], int(op.get("off", 0)), _cache(op)
-    ),
-    "insert": _insert,
-    "kernel": _kernel,
-    "driver_bind": lambda op: ops.DriverBind(op["bar"]),
-    "driver_unbind": lambda op: ops.DriverUnbind(op["bar"]),
-    "mtrr": lambda op: ops.SetMtrr(op["text"]),
-    "sysctl": lambda op: ops.Sysctl(op["name"], str(op["value"])),
-    "fail": _fail,
-    "unfail": lambda op: ops.Unfail(op["p"]),
-    "vfio_open": _vfio_open,
-    "vfio_memory": lambda op: ops.VfioMemory(op["p"], int(op["fd"]), bool(op["on"])),
+_UNFOLD: dict[type[Op], Callable[[Json], Json]] = {
+    ops.Mmap: _unfold_mmap,
+    ops.Mremap: _unfold_mremap,
+    ops.Zap: _unfold_zap,
+}
+_FOLD: dict[type[Op], Callable[[dict[str, Any]], dict[str, Any]]] = {
+    ops.Mmap: _fold_mmap,
+    ops.Mremap: _fold_mremap,
+    ops.Zap: _fold_zap,
 }

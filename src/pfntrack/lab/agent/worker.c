@@ -194,6 +194,31 @@ static int64_t do_fork(char **w)
 	return as_errno(pid);
 }
 
+/* Calls that take numbers and return 0 or an error, as the host declares them. */
+static const struct {
+	const char *name;
+	long number;
+} plain_calls[] = {
+	{ "munmap", SYS_munmap },
+	{ "mprotect", SYS_mprotect },
+	{ "madvise", SYS_madvise },
+	{ "mlock", SYS_mlock },
+	{ "munlock", SYS_munlock },
+	{ "mseal", SYS_mseal },
+};
+
+static int64_t plain_call(char **w, int n)
+{
+	uint64_t a[5] = { 0 };
+
+	for (int i = 1; i < n && i <= 5; i++)
+		a[i - 1] = num(w[i]);
+	for (size_t i = 0; i < sizeof(plain_calls) / sizeof(plain_calls[0]); i++)
+		if (!strcmp(w[0], plain_calls[i].name))
+			return as_errno(syscall(plain_calls[i].number, a[0], a[1], a[2], a[3], a[4]));
+	return -ENOSYS;
+}
+
 static int64_t perform(char **w, int n, struct reply *r)
 {
 	const char *op = w[0];
@@ -210,12 +235,6 @@ static int64_t perform(char **w, int n, struct reply *r)
 	}
 	if (!strcmp(op, "mmap") && n == 7)
 		return map(w);
-	if (!strcmp(op, "munmap") && n == 3)
-		return as_errno(munmap(at, len));
-	if (!strcmp(op, "mprotect") && n == 4)
-		return as_errno(mprotect(at, len, num(w[3])));
-	if (!strcmp(op, "madvise") && n == 4)
-		return as_errno(madvise(at, len, num(w[3])));
 	if (!strcmp(op, "mremap") && n == 6) {
 		void *to = (void *)syscall(SYS_mremap, at, len, num(w[3]), num(w[4]), num(w[5]));
 
@@ -224,12 +243,6 @@ static int64_t perform(char **w, int n, struct reply *r)
 		r->value = (uint64_t)to;
 		return 0;
 	}
-	if (!strcmp(op, "mlock") && n == 3)
-		return as_errno(syscall(SYS_mlock, at, len));
-	if (!strcmp(op, "munlock") && n == 3)
-		return as_errno(syscall(SYS_munlock, at, len));
-	if (!strcmp(op, "mseal") && n == 3)
-		return as_errno(syscall(SYS_mseal, at, len, 0));
 	if (!strcmp(op, "request") && n >= 4)
 		return request(w, n, r);
 	if (!strcmp(op, "vfio_open") && n == 6)
@@ -240,7 +253,7 @@ static int64_t perform(char **w, int n, struct reply *r)
 		return debugger_reads((off_t)num(w[1]), r);
 	if (!strcmp(op, "fork") && n == 3)
 		return do_fork(w);
-	return -ENOSYS;
+	return plain_call(w, n);
 }
 
 static void take_channel(int index, const char *label)

@@ -9,11 +9,11 @@ import attrs
 
 from pfntrack.lab.images.kernels import Kernel
 from pfntrack.lab.play.lockstep import Setting, perform
-from pfntrack.lab.play.programs import neutral
 from pfntrack.mm.ops import Op
 from pfntrack.pat.physical import Physical
 from pfntrack.releases import Release
 from pfntrack.traces.observe import Observer
+from pfntrack.traces.programs import neutral
 
 
 @attrs.frozen(slots=True)

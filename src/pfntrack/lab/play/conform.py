@@ -16,13 +16,14 @@ from pfntrack.lab.images.kernels import Kernel
 from pfntrack.lab.observe.traces import read_programs
 from pfntrack.lab.play.lockstep import replay
 from pfntrack.lab.play.ops import needs_module
-from pfntrack.lab.play.programs import Plan, model_op, plan
+from pfntrack.lab.play.programs import Plan, plan
 from pfntrack.lab.play.record import Outcome, record
 from pfntrack.lab.play.recorder import needs_vfio
 from pfntrack.releases import RELEASES, Release, release_with
 from pfntrack.scenario import Scenario, Step, find, library, load
 from pfntrack.scenario.loader import SUFFIX
 from pfntrack.traces.conform import KernelReport, ScenarioReport, StepReport
+from pfntrack.traces.programs import translate
 
 LIBRARY = "library"
 
@@ -78,7 +79,7 @@ def gather(names: Sequence[str]) -> list[Plan]:
 
 def _from_program(program: Mapping[str, Any], where: str) -> Plan:
     name = str(program["name"])
-    steps = tuple(model_op(op, f"{where}: {name}") for op in program["steps"])
+    steps = tuple(translate(op, f"{where}: {name}") for op in program["steps"])
     scenario = Scenario(name, str(program.get("about", "")), tuple(program.get("tags", ())))
     return Plan(attrs.evolve(scenario, steps=tuple(Step(op) for op in steps)), steps)
 

@@ -14,7 +14,6 @@ import attrs
 
 from pfntrack.check.run import first_world
 from pfntrack.errors import GuestError, ModelError
-from pfntrack.lab.play.programs import neutral
 from pfntrack.lab.play.recorder import HELPER, Recorder
 from pfntrack.mm.overlap import Overlap
 from pfntrack.pat.ram import PAGE_SHIFT
@@ -25,6 +24,7 @@ from pfntrack.releases.together import advance, begin
 from pfntrack.releases.world import World
 from pfntrack.scenario import Scenario
 from pfntrack.state import State
+from pfntrack.traces.programs import neutral
 
 OVERLAP = "overlap"
 CPUS = 2

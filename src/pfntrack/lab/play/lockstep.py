@@ -13,7 +13,6 @@ import attrs
 
 from pfntrack.errors import ModelError, NoSuchProcessError
 from pfntrack.lab.guests.guest import Guest
-from pfntrack.lab.play.programs import model_op
 from pfntrack.mm.calls.fault import HANG
 from pfntrack.mm.ops import Op, Result
 from pfntrack.pat.events import Event
@@ -24,6 +23,7 @@ from pfntrack.traces.conform import ScenarioReport, StepReport
 from pfntrack.traces.load import Trace
 from pfntrack.traces.machine import machine_of, world_of
 from pfntrack.traces.observe import Observer
+from pfntrack.traces.programs import translate
 
 Json = dict[str, Any]
 NOPAT = "nopat"
@@ -123,7 +123,7 @@ def replay(trace: Mapping[str, Any], release: Release, path: str = "") -> Scenar
     for number, step in enumerate(trace["steps"]):
         shown = " ".join(f"{key}={value}" for key, value in step["op"].items())
         try:
-            done = perform(kernel, world, model_op(step["op"], f"{name}: steps[{number}]"))
+            done = perform(kernel, world, translate(step["op"], f"{name}: steps[{number}]"))
         except ModelError as error:
             reports.append(StepReport(number, shown, not_comparable=str(error)))
             continue

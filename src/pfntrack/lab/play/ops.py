@@ -7,14 +7,16 @@ worked out here, so the guest's side stays a thin layer over system calls.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 import attrs
 
-from pfntrack.errors import InputFormatError
+from pfntrack.errors import InputFormatError, ModelError
 from pfntrack.lab.guests.machine import Bar
 from pfntrack.lab.observe.regions import ARENA_BASE, CACHES, PAGE_SIZE, Regions
+from pfntrack.mm.vocabulary import form_of, kinds
+from pfntrack.traces.programs import translate
 
 Op = Mapping[str, Any]
 
@@ -71,24 +73,11 @@ _WRITTEN = 0x5A5A5A5A
 """What a write puts into the first word of a page."""
 
 # Requests to the module; the same numbers are in module/pfnlab.h.
-(
-    _CONFIG,
-    _ZAP,
-    _ZAPVMA,
-    _REMAP,
-    _IOREMAP,
-    _IOUNMAP,
-    _CLAIM,
-    _UNCLAIM,
-    _WC_RESERVE,
-    _WC_FREE,
-    RAM_ALLOC,
-    _RAM_TYPE,
-    _RAM_FREE,
-    _FAIL,
-    UNFAIL,
-) = range(1, 16)
-_INSERT = 17
+_REQUESTS = (
+    *("CONFIG", "ZAP", "ZAPVMA", "REMAP", "IOREMAP", "IOUNMAP", "CLAIM", "UNCLAIM"),
+    *("WC_RESERVE", "WC_FREE", "RAM_ALLOC", "RAM_TYPE", "RAM_FREE", "FAIL", "UNFAIL"),
+)
+REQUESTS = {name: number for number, name in enumerate(_REQUESTS, 1)} | {"INSERT": 17}
 
 GLOBAL_OPS = frozenset({"mtrr", "sysctl", "driver_bind", "driver_unbind"})
 """Operations that process 1 performs by writing a file."""
@@ -175,9 +164,8 @@ class Translator:
         name, _, page = text.removeprefix("pfn:").partition("+")
         return self._pfn(name) + int(page or 0)
 
-    def _slot(self, op: Op) -> int:
+    def _slot(self, name: str) -> int:
         """The module's number for what a program calls by a name."""
-        name = str(op["id"])
         if name.isdecimal() and int(name) < _SLOTS:
             return int(name)
         taken = len(self._slots)
@@ -195,9 +183,7 @@ class Translator:
         Raises InputFormatError: unknown operation, or a field is missing or wrong.
         """
         name = op.get("op")
-        method = getattr(self, f"_op_{name}", None)
-        if method is None:
-            raise InputFormatError(f"unknown operation {name!r}")
+        method = getattr(self, f"_op_{name}", self._declared)
         try:
             lines = method(op)
         except (KeyError, ValueError, TypeError) as error:
@@ -234,7 +220,7 @@ class Translator:
                     op.get("pages", 0),
                 )
             )
-            return [f"open {fd} /dev/pfnlab {flags}", f"request {fd} {_CONFIG} - {what}"]
+            return [f"open {fd} /dev/pfnlab {flags}", f"request {fd} {REQUESTS['CONFIG']} - {what}"]
         raise InputFormatError(f"open: unknown target {target!r}")
 
     def _op_close(self, op: Op) -> str:
@@ -272,24 +258,6 @@ class Translator:
     def _range(self, op: Op) -> str:
         return f"{_address(op['at'])} {op['pages'] * PAGE_SIZE}"
 
-    def _op_munmap(self, op: Op) -> str:
-        return f"munmap {self._range(op)}"
-
-    def _op_mprotect(self, op: Op) -> str:
-        return f"mprotect {self._range(op)} {_prot(op['prot'])}"
-
-    def _op_madvise(self, op: Op) -> str:
-        return f"madvise {self._range(op)} {_ADVICE[op['advice']]}"
-
-    def _op_mlock(self, op: Op) -> str:
-        return f"mlock {self._range(op)}"
-
-    def _op_munlock(self, op: Op) -> str:
-        return f"munlock {self._range(op)}"
-
-    def _op_mseal(self, op: Op) -> str:
-        return f"mseal {self._range(op)}"
-
     def _op_mremap(self, op: Op) -> str:
         to = _address(op["to"]) if "to" in op else 0
         sizes = f"{op['old'] * PAGE_SIZE} {op['new'] * PAGE_SIZE}"
@@ -320,18 +288,7 @@ class Translator:
     def _op_zap(self, op: Op) -> str:
         page = self._page_number(op.get("off", 0))
         cows = int(op.get("even_cows", 1))
-        return f"request {op['fd']} {_ZAP} - {page} {op.get('pages', 0)} {cows}"
-
-    def _op_zapvma(self, op: Op) -> str:
-        return f"request -1 {_ZAPVMA} - {self._range(op)}"
-
-    def _op_remap(self, op: Op) -> str:
-        pfn = self._pfn(op["bar"]) + op.get("off", 0)
-        return f"request -1 {_REMAP} - {self._range(op)} {pfn} {_cache(op['cache'])}"
-
-    def _op_insert(self, op: Op) -> str:
-        pfn = self._pfn(op["bar"]) + op.get("off", 0)
-        return f"request -1 {_INSERT} - {_address(op['at'])} {pfn}"
+        return f"request {op['fd']} {REQUESTS['ZAP']} - {page} {op.get('pages', 0)} {cows}"
 
     def _op_fail(self, op: Op) -> str:
         match = _MATCH_ALL
@@ -340,29 +297,57 @@ class Translator:
             match = _MATCH_ARG if entry else _MATCH_COPY
         value = 0 if op["sym"] in _POINTERS else int(op["value"]) & (1 << 64) - 1
         at = _address(op.get("vma_at") or 0)
-        return f"request -1 {_FAIL} {op['sym']} {op.get('nth', 1)} {value} {at} {match}"
+        return f"request -1 {REQUESTS['FAIL']} {op['sym']} {op.get('nth', 1)} {value} {at} {match}"
 
     def _op_unfail(self, _op: Op) -> str:
-        return f"request -1 {UNFAIL} -"
+        return f"request -1 {REQUESTS['UNFAIL']} -"
 
     def _op_kernel(self, op: Op) -> str:
-        what = op["what"]
-        if what == "iounmap":
-            return f"request -1 {_IOUNMAP} - {self._slot(op)}"
-        if what == "ramalloc":
-            return f"request -1 {RAM_ALLOC} - {self._slot(op)} {op['pages']}"
-        if what == "ramtype":
-            return f"request -1 {_RAM_TYPE} - {self._slot(op)} {_cache(op['cache'])}"
-        if what == "ramfree":
-            return f"request -1 {_RAM_FREE} - {self._slot(op)}"
-        start = (self._pfn(op["bar"]) + op.get("off", 0)) * PAGE_SIZE
-        size = op["pages"] * PAGE_SIZE
-        if what == "ioremap":
-            return f"request -1 {_IOREMAP} - {start} {size} {_cache(op['cache'])} {self._slot(op)}"
-        plain = {"request": _CLAIM, "release": _UNCLAIM, "wcres": _WC_RESERVE, "wcfree": _WC_FREE}
-        if what not in plain:
-            raise InputFormatError(f"kernel: unknown action {what!r}")
-        return f"request -1 {plain[what]} - {start} {size}"
+        if op["what"] == "ramfree":
+            return f"request -1 {REQUESTS['RAM_FREE']} - {self._slot(str(op['id']))}"
+        return self._declared(op)
+
+    # what is declared ------------------------------------------------------
+
+    def _declared(self, op: Op) -> str:
+        """The line for an operation whose declaration names the call that plays it."""
+        try:
+            made = translate(op)
+        except ModelError as error:
+            raise InputFormatError(str(error)) from error
+        form, known = form_of(made), kinds(type(made))
+        call = form.call or form.ask
+        if call is None:
+            raise InputFormatError(f"unknown operation {op['op']!r}")
+        numbers = " ".join(str(self._argument(made, each, known)) for each in call.arguments)
+        return (
+            f"request -1 {REQUESTS[call.name]} - {numbers}"
+            if form.ask
+            else f"{call.name} {numbers}"
+        )
+
+    def _argument(self, op: Any, argument: str, known: Mapping[str, str]) -> int:
+        """The number that an argument of a declared call is."""
+        if argument.isdigit():
+            return int(argument)
+        if argument in ("pfn", "start"):
+            pfn = self._pfn(op.window) + op.off
+            return int(pfn if argument == "pfn" else pfn * PAGE_SIZE)
+        name, _, kind = argument.partition(":")
+        value = getattr(op, name)
+        return self._NUMBERS[kind or known[name]](self, value)
+
+    _NUMBERS: ClassVar[dict[str, Callable[[Any, Any], int]]] = {
+        "page": lambda _self, page: _address(page),
+        "pages": lambda _self, pages: int(pages) * PAGE_SIZE,
+        "count": lambda _self, pages: int(pages),
+        "number": lambda _self, number: int(number),
+        "prot": lambda _self, prot: _prot(prot),
+        "advice": lambda _self, advice: _ADVICE[advice],
+        "cache": lambda _self, cache: CACHES.index(cache.short),
+        "name": lambda self, name: self._slot(name),
+        "ram": lambda self, name: self._slot(name),
+    }
 
     # process 1 -------------------------------------------------------------
 

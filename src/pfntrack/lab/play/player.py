@@ -9,9 +9,9 @@ from typing import Any, Protocol
 from pfntrack.errors import GuestError
 from pfntrack.lab.guests.guest import BootFiles, Guest
 from pfntrack.lab.play.lockstep import Setting, guest_setting
-from pfntrack.lab.play.programs import neutral
 from pfntrack.lab.play.quick import QuickRecorder
 from pfntrack.mm.ops import Op
+from pfntrack.traces.programs import neutral
 
 
 class Player(Protocol):
