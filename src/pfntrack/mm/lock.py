@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import errno
 
+from pfntrack.mm import ops
 from pfntrack.mm.calls.split import vma_merge, vma_modify
+from pfntrack.mm.perform import performs
 from pfntrack.mm.space import Mm
 from pfntrack.mm.step import Step
 from pfntrack.mm.vma import VM_LOCKED, VM_SEALED, VM_SPECIAL
 
 
+@performs(ops.Mlock)
 def mlock(step: Step, mm: Mm, start: int, pages: int, *, unlock: bool = False) -> int:
     """Lock or unlock; special VMAs are skipped with success."""
     if error := _covered(mm, start, start + pages):
@@ -21,6 +24,7 @@ def mlock(step: Step, mm: Mm, start: int, pages: int, *, unlock: bool = False) -
     return _set(step, mm, start, start + pages, VM_LOCKED, clear=unlock, skip=VM_SPECIAL)
 
 
+@performs(ops.Mseal)
 def mseal(step: Step, mm: Mm, start: int, pages: int) -> int:
     """Forbid unmapping, moving and reprotecting."""
     if not step.quirks.has_mseal:

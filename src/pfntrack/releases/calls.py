@@ -17,32 +17,20 @@ from pfntrack.drivers import kernel as kernel_side
 from pfntrack.drivers.access import access_remote_vm
 from pfntrack.drivers.vfio import region_offset
 from pfntrack.errors import ModelError
-from pfntrack.mm import ops
-from pfntrack.mm.calls import fault
+from pfntrack.mm import lock, ops  # noqa: F401 - lock declares what it performs
+from pfntrack.mm.calls import fault, mprotect  # noqa: F401
 from pfntrack.mm.calls.madvise import ADVICES, madvise
 from pfntrack.mm.calls.mmap import mmap
-from pfntrack.mm.calls.mprotect import mprotect
 from pfntrack.mm.calls.mremap import mremap
 from pfntrack.mm.calls.remap import remap_pfn_range, vmf_insert_pfn
-from pfntrack.mm.calls.unmap import munmap, zap_vma_ptes
-from pfntrack.mm.lock import mlock, mseal
+from pfntrack.mm.calls.unmap import zap_vma_ptes
 from pfntrack.mm.ops import Op, Result
+from pfntrack.mm.perform import PERFORMED, LocalCall, errno_result
 from pfntrack.mm.space import Mm
 from pfntrack.mm.step import Step
 from pfntrack.mm.vma import File
 from pfntrack.pat.physical import Machine, Window
 from pfntrack.pat.ram import PAGE_SHIFT, PAGE_SIZE
-
-LocalCall = Callable[[Step, Mm, Any, File | None], Result]
-
-
-def errno_result(error: int) -> Result:
-    """The result of a call that returns 0 or a negative errno."""
-    if not error:
-        return Result()
-    # Python prefers the other name of this one.
-    name = "EOPNOTSUPP" if -error == errno.EOPNOTSUPP else errno.errorcode[-error]
-    return Result(-1, name)
 
 
 def window_of(machine: Machine, name: str) -> Window:
@@ -74,14 +62,6 @@ def _anon(step: Step, mm: Mm, op: ops.AnonOver, file: File | None) -> Result:
     return errno_result(mmap(step, mm, op.at, op.pages, file, op.at, op.prot, shared=False))
 
 
-def _munmap(step: Step, mm: Mm, op: ops.Munmap, _file: File | None) -> Result:
-    return errno_result(munmap(step, mm, op.at, op.pages))
-
-
-def _mprotect(step: Step, mm: Mm, op: ops.Mprotect, _file: File | None) -> Result:
-    return errno_result(mprotect(step, mm, op.at, op.pages, op.prot))
-
-
 def _madvise(step: Step, mm: Mm, op: ops.Madvise, _file: File | None) -> Result:
     if op.advice not in ADVICES:
         raise ModelError(f"unknown advice {op.advice!r}")
@@ -91,14 +71,6 @@ def _madvise(step: Step, mm: Mm, op: ops.Madvise, _file: File | None) -> Result:
 def _mremap(step: Step, mm: Mm, op: ops.Mremap, _file: File | None) -> Result:
     error, to = mremap(step, mm, op)
     return errno_result(error) if error else Result(to=to)
-
-
-def _mlock(step: Step, mm: Mm, op: ops.Mlock, _file: File | None) -> Result:
-    return errno_result(mlock(step, mm, op.at, op.pages, unlock=op.unlock))
-
-
-def _mseal(step: Step, mm: Mm, op: ops.Mseal, _file: File | None) -> Result:
-    return errno_result(mseal(step, mm, op.at, op.pages))
 
 
 def _read(step: Step, mm: Mm, op: ops.Read, _file: File | None) -> Result:
@@ -143,15 +115,11 @@ def _insert(step: Step, mm: Mm, op: ops.InsertPfn, _file: File | None) -> Result
     return Result() if done else errno_result(-errno.ENOMEM)
 
 
-LOCAL_CALLS: dict[type[Op], LocalCall] = {
+LOCAL_CALLS: dict[type[Op], LocalCall] = PERFORMED | {
     ops.Mmap: _mmap,
     ops.AnonOver: _anon,
-    ops.Munmap: _munmap,
-    ops.Mprotect: _mprotect,
     ops.Madvise: _madvise,
     ops.Mremap: _mremap,
-    ops.Mlock: _mlock,
-    ops.Mseal: _mseal,
     ops.Read: _read,
     ops.Write: _write,
     ops.Access: _access,

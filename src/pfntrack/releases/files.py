@@ -16,10 +16,11 @@ from pfntrack.drivers.vfio import VfioPci, set_memory
 from pfntrack.errors import ModelError
 from pfntrack.mm import ops
 from pfntrack.mm.ops import Result
+from pfntrack.mm.perform import errno_result
 from pfntrack.mm.vma import File
 from pfntrack.pat.cachemode import CacheMode
 from pfntrack.pat.physical import Window
-from pfntrack.releases.calls import errno_result, window_of
+from pfntrack.releases.calls import window_of
 from pfntrack.releases.work import Work
 
 

@@ -16,12 +16,12 @@ from pfntrack.mm.calls.fork import fork
 from pfntrack.mm.calls.truncate import TO_THE_END, Span, unmap_mapping_range
 from pfntrack.mm.calls.unmap import exit_mmap
 from pfntrack.mm.ops import Op, Result
+from pfntrack.mm.perform import errno_result
 from pfntrack.pat.context import Failure
 from pfntrack.pat.events import Oops
 from pfntrack.releases.calls import (
     LOCAL_CALLS,
     PHYSICAL_CALLS,
-    errno_result,
     span,
     window_of,
 )

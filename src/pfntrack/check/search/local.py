@@ -22,6 +22,7 @@ from pfntrack.mm.calls.fork import fork
 from pfntrack.mm.calls.truncate import Span, mapped, unmap_mapping_range_vma
 from pfntrack.mm.calls.unmap import exit_mmap
 from pfntrack.mm.ops import Op, Result
+from pfntrack.mm.perform import errno_result
 from pfntrack.mm.points import Lock
 from pfntrack.mm.space import AddressSpace, Mm
 from pfntrack.mm.step import Step
@@ -29,7 +30,7 @@ from pfntrack.pat.context import Context
 from pfntrack.pat.events import Event, Oops, Task
 from pfntrack.pat.physical import Physical
 from pfntrack.releases import Kernel, World
-from pfntrack.releases.calls import LOCAL_CALLS, errno_result
+from pfntrack.releases.calls import LOCAL_CALLS
 from pfntrack.releases.world import FIRST_PID
 
 _TASK = Task(NAMES[0], FIRST_PID)

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from typing import Any
 
 from pfntrack.lab.random.walk import ADVICE, WINDOW, Walk, ordinary
 from pfntrack.mm import ops
 from pfntrack.mm.ops import Op
 from pfntrack.mm.vma import VM_PFNMAP, VM_SHARED, Vma
+from pfntrack.mm.vocabulary import Form, declared
 from pfntrack.pat.cachemode import CacheMode
 from pfntrack.pat.ram import PAGE_SHIFT
 from pfntrack.releases.world import Process
@@ -206,6 +208,15 @@ class Maker:
             return [ops.Mseal(process.name, at, pages)]
         return [ops.Mlock(process.name, at, pages, unlock=self.rng.random() < 0.5)]
 
+    def plain(self) -> list[Op]:
+        """A declared system call on a range that nothing here draws by name."""
+        process = self._process()
+        at, pages = self._range(process)
+        if ordinary(process, at, pages):
+            return []  # what it does to ordinary memory is not modelled
+        kind, form = self.rng.choice(_PLAIN)
+        return [kind(p=process.name, at=at, pages=pages, **form.fixed)]
+
     def mremap(self) -> list[Op]:
         rng, process = self.rng, self._process()
         at, old = self._range(process)
@@ -357,6 +368,14 @@ class Maker:
         return [ops.Fail(p, self.rng.choice(_FAILING), vma_at=at), *struck, ops.Unfail(p)]
 
 
+_DRAWN = (ops.Munmap, ops.Mprotect, ops.Madvise, ops.Mlock, ops.Mseal)
+_PLAIN: list[tuple[Any, Form]] = [
+    (kind, form)
+    for kind, forms in declared().items()
+    for form in forms
+    if form.call and kind not in _DRAWN
+]
+
 _WEIGHTS: dict[str, tuple[int, Callable[[Maker], list[Op]]]] = {
     "mmap": (22, Maker.mmap),
     "munmap": (12, Maker.munmap),
@@ -383,3 +402,5 @@ _WEIGHTS: dict[str, tuple[int, Callable[[Maker], list[Op]]]] = {
     "open": (5, Maker.open),
     "close": (1, Maker.close),
 }
+if _PLAIN:
+    _WEIGHTS["plain"] = (len(_PLAIN), Maker.plain)

@@ -11,10 +11,11 @@ import errno
 
 import attrs
 
-from pfntrack.mm import pagetable
+from pfntrack.mm import ops, pagetable
 from pfntrack.mm.calls.split import vma_merge, vma_modify
 from pfntrack.mm.limits import security_vm_enough_memory_mm
 from pfntrack.mm.pagetable import PteRun
+from pfntrack.mm.perform import performs
 from pfntrack.mm.space import Mm
 from pfntrack.mm.step import Step
 from pfntrack.mm.vma import (
@@ -36,6 +37,7 @@ def vma_wants_writenotify(step: Step, vma: Vma) -> bool:
     )
 
 
+@performs(ops.Mprotect)
 def mprotect(step: Step, mm: Mm, start: int, pages: int, prot: str) -> int:
     """The system call; 0 or a negative errno."""
     step.mmap_write_lock(mm)

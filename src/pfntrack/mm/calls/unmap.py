@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import errno
 
-from pfntrack.mm import pagetable
+from pfntrack.mm import ops, pagetable
 from pfntrack.mm.bounds import TASK_PAGES
 from pfntrack.mm.calls.split import __split_vma
 from pfntrack.mm.limits import map_count_reached
+from pfntrack.mm.perform import performs
 from pfntrack.mm.space import Mm
 from pfntrack.mm.step import Step, pfnmap
 from pfntrack.mm.tables import free_pgtables
@@ -157,6 +158,7 @@ def do_munmap(step: Step, mm: Mm, start: int, end: int) -> int:
     return 0
 
 
+@performs(ops.Munmap)
 def munmap(step: Step, mm: Mm, start: int, pages: int) -> int:
     """The system call."""
     if pages <= 0:
