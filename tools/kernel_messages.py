@@ -3,7 +3,7 @@
 Takes unpacked kernel trees (Debian packages `linux-source-5.10` and so on), reads the
 files and functions of `WHERE`, and lists every message, warning and BUG with file,
 function and format.  In the rest of `TREES` it looks for messages with a word of the
-subject.  The list is committed (`field/catalogue/kernel_messages.json`) and holds formats
+subject.  The list is committed (`field/catalogue/messages/kernel_messages.json`) and holds formats
 and names only; `pfntrack explain` says from it who prints a line in which release, and a
 test holds it against the catalogue.
 

@@ -33,7 +33,7 @@ for number in (1, 2):
     os.dup2(out, number)
 sys.path[:] = {path!r}
 import argparse
-from pfntrack.cli import audit
+from pfntrack.cli.field import audit
 parser = argparse.ArgumentParser()
 audit.add_arguments(parser)
 audit.run(parser.parse_args(["--live", "--json"]))
@@ -45,13 +45,13 @@ _PROBE = """\
 import argparse
 import sys
 from pathlib import Path
-import pfntrack.cli.audit
+import pfntrack.cli.field.audit
 from pfntrack.audit.judged.checks import audit
 from pfntrack.audit.memory.collect import MemoryCollector
 from pfntrack.audit.memory.program import open_vmcore
 from pfntrack.audit import report_json
 report_json.as_json(audit(MemoryCollector(lambda: open_vmcore(Path(sys.argv[1]))).collect()))
-pfntrack.cli.audit.add_arguments(argparse.ArgumentParser())
+pfntrack.cli.field.audit.add_arguments(argparse.ArgumentParser())
 print(*(m.__file__ for m in sys.modules.values() if getattr(m, "__file__", None)), sep="\\n")
 """
 

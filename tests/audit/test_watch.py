@@ -131,7 +131,8 @@ import signal
 import sys
 from pathlib import Path
 from pfntrack.audit.read.snapshot import SnapshotCollector
-from pfntrack.cli import audit, main
+from pfntrack.cli.field import audit
+from pfntrack.cli import main
 names = iter(["idle", "split-alive", "split-exited"])
 def look(args, use):
     name = next(names)

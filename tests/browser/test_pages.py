@@ -15,8 +15,8 @@ from pfntrack.cli import main
 from pfntrack.lab.play.conform import gather
 from pfntrack.releases import release_for
 from pfntrack.report.html import document_of, page
-from pfntrack.report.json_run import run_json
-from pfntrack.report.lab_run import run_of
+from pfntrack.report.lab.run import run_of
+from pfntrack.report.runs.json_run import run_json
 from pfntrack.scenario import parse
 
 pytestmark = pytest.mark.browser

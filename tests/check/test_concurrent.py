@@ -31,8 +31,8 @@ from pfntrack.errors import InputFormatError
 from pfntrack.mm.overlap import Overlap
 from pfntrack.releases import release_or_design
 from pfntrack.releases.together import begin
-from pfntrack.report.concurrent import example_scenario
 from pfntrack.report.schemas import schema
+from pfntrack.report.searches.concurrent import example_scenario
 
 
 def setting(release: str, ops: str = "map,fork,zap,munmap") -> Setting:

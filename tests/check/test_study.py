@@ -16,7 +16,7 @@ from pfntrack.cli.main import main
 from pfntrack.designs import DESIGNS
 from pfntrack.releases import release_with
 from pfntrack.report.schemas import schema
-from pfntrack.report.study import BYTES_AND_WORK, cost_cells, program_cells
+from pfntrack.report.searches.study import BYTES_AND_WORK, cost_cells, program_cells
 from pfntrack.scenario import parse
 
 DOCS = Path(__file__).parents[2] / "docs" / "designs.md"

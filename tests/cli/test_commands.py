@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 
 from pfntrack.cli import build_parser, main
-from pfntrack.cli.main import COMMANDS
+from pfntrack.cli.parsing.commands import COMMANDS
 from pfntrack.report.schemas import NAMES, schema
 
 TRACES = Path(__file__).parents[1] / "conform" / "traces"

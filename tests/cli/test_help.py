@@ -7,8 +7,8 @@ import shlex
 import pytest
 
 from pfntrack.cli import build_parser, main
-from pfntrack.cli.examples import EXAMPLES
-from pfntrack.cli.main import COMMANDS
+from pfntrack.cli.parsing.commands import COMMANDS
+from pfntrack.cli.parsing.examples import EXAMPLES
 
 
 def test_each_command_has_two_examples() -> None:

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from pfntrack.cli import catalogue
+from pfntrack.cli.words import catalogue
 from pfntrack.edges import cache
 from pfntrack.scenario import find, library, syntax
 

@@ -13,7 +13,7 @@ import pytest
 
 from pfntrack.audit.question import parse_range
 from pfntrack.cli import main
-from pfntrack.cli.terminal import folded, style
+from pfntrack.cli.output.terminal import folded, style
 from pfntrack.errors import InputFormatError
 
 MINE = "scenario mine\n\nA opens driver on H as fd0\nA maps fd0[0,4) at 0\n"

@@ -9,7 +9,7 @@ import pytest
 
 from pfntrack.check.run import run_scenario
 from pfntrack.releases import RELEASES
-from pfntrack.report.text import run_text
+from pfntrack.report.runs.text import run_text
 from pfntrack.scenario import find
 
 FILE = Path(__file__).parents[2] / "contrib" / "review" / "pfn-mappings.md"

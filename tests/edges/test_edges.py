@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pfntrack.cli.main import COMMANDS, load
+from pfntrack.cli.parsing.commands import COMMANDS, load
 from pfntrack.edges import documents, files
 from pfntrack.edges.numbers import TOP, whole
 from pfntrack.edges.text import brief, harmless, one_line
@@ -153,7 +153,7 @@ def test_help_and_mistakes_load_no_command(words: list[str]) -> None:
         f"try: main({words!r})\nexcept SystemExit: pass\n"
         f"print([m for m in sys.modules if m.split('.')[0] in {HEAVY!r}"
         " or m.startswith('pfntrack.cli.')"
-        " and m.split('.')[2] not in ('main', 'parser', 'examples')], file=sys.stderr)"
+        " and m.split('.')[2] not in ('main', 'parsing')], file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.splitlines()[-1] == "[]"

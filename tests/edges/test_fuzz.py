@@ -34,7 +34,7 @@ from pfntrack.errors import PfntrackError
 from pfntrack.field.triage import triage
 from pfntrack.releases import RELEASES
 from pfntrack.report.html.documents import read
-from pfntrack.report.json_run import comparison_json, run_json
+from pfntrack.report.runs.json_run import comparison_json, run_json
 from pfntrack.scenario import find, library, parse
 from pfntrack.traces.conform import replay
 from pfntrack.traces.load import load_trace

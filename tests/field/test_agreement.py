@@ -8,17 +8,19 @@ from importlib.resources import files
 import pytest
 
 from field.test_catalogue import QUERIES, _example, _excused
-from pfntrack.field.catalogue.codes import CODES
+from pfntrack.field.catalogue.diagnoses.codes import CODES
 from pfntrack.field.catalogue.lookup import find
-from pfntrack.field.catalogue.message import Message
-from pfntrack.field.catalogue.messages import MESSAGES
+from pfntrack.field.catalogue.messages.message import Message
+from pfntrack.field.catalogue.messages.table import MESSAGES
 from pfntrack.field.report_text import as_text
 from pfntrack.field.triage import triage_text
 
 ROWS = [
     row
     for row in json.loads(
-        files("pfntrack.field.catalogue").joinpath("kernel_messages.json").read_text("utf-8")
+        files("pfntrack.field.catalogue.messages")
+        .joinpath("kernel_messages.json")
+        .read_text("utf-8")
     )
     if not _excused(row[0], row[3])
 ]

@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from pfntrack.field.catalogue.codes import CODES
+from pfntrack.field.catalogue.diagnoses.codes import CODES
 from pfntrack.field.report_json import as_json
 from pfntrack.field.report_text import as_mail, as_text
 from pfntrack.field.triage import triage_text

@@ -10,7 +10,7 @@ import pytest
 
 from pfntrack.cli.main import main
 from pfntrack.field.catalogue.lookup import find
-from pfntrack.field.catalogue.message import Message
+from pfntrack.field.catalogue.messages.message import Message
 
 # Formats that stand in files of the subject and are not about it: file, format, and why.
 REASONS = (
@@ -38,7 +38,7 @@ REASONS = (
     (r"mm/memory-tiers.c", r".*", "tiers of memory, not types of caching"),
 )  # fmt: skip
 ROWS = [tuple(row) for row in json.loads(
-    files("pfntrack.field.catalogue").joinpath("kernel_messages.json").read_text("utf-8")
+    files("pfntrack.field.catalogue.messages").joinpath("kernel_messages.json").read_text("utf-8")
 )]  # fmt: skip
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from pfntrack.errors import InputFormatError
-from pfntrack.field.catalogue.codes import CODES
+from pfntrack.field.catalogue.diagnoses.codes import CODES
 from pfntrack.field.catalogue.lookup import Nearest, find
-from pfntrack.field.catalogue.messages import MESSAGES
+from pfntrack.field.catalogue.messages.table import MESSAGES
 from pfntrack.field.catalogue.page import markdown
 from pfntrack.field.read import ranges
 from pfntrack.field.read.context import load

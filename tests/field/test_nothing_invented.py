@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from examples import examples
 from pfntrack.field.answers import answer
-from pfntrack.field.catalogue.codes import CODES
+from pfntrack.field.catalogue.diagnoses.codes import CODES
 from pfntrack.field.read.facts import CACHE_MODES
 from pfntrack.field.triage import triage_text
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pfntrack.cli import explain, triage
+from pfntrack.cli.field import explain, triage
 from pfntrack.errors import InputFormatError
 
 LOGS = Path(__file__).parent / "logs"

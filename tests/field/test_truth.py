@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from pfntrack.field.answers import answer
-from pfntrack.field.catalogue.codes import CODES
+from pfntrack.field.catalogue.diagnoses.codes import CODES
 from pfntrack.field.read.facts import CACHE_MODES, REFUSED_PAIRS
 from pfntrack.field.read.kernelrelease import parse_release
 from pfntrack.field.report_text import as_text

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pfntrack.cli.kernels import modelled
+from pfntrack.cli.words.kernels import modelled
 from pfntrack.errors import GuestError
 from pfntrack.lab.differ.campaign import Outcome, kinds, play_library, play_random
 from pfntrack.lab.differ.sides import Side

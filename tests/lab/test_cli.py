@@ -20,8 +20,8 @@ from pfntrack.lab.play.conform import Verdict, gather, judge, kernel_report
 from pfntrack.lab.play.record import Outcome
 from pfntrack.mm import ops
 from pfntrack.releases import RELEASES, Release
-from pfntrack.report import lab_verdicts
-from pfntrack.report.lab_run import observed_text, run_of
+from pfntrack.report.lab import verdicts as lab_verdicts
+from pfntrack.report.lab.run import observed_text, run_of
 
 R6_12 = RELEASES["6.12"]
 
@@ -158,6 +158,6 @@ def test_interrupt_is_130(monkeypatch: pytest.MonkeyPatch) -> None:
         raise KeyboardInterrupt
 
     kernel = Kernel("6.12", Path("x"))
-    monkeypatch.setattr("pfntrack.cli.lab._prepare", lambda *_a, **_k: [(kernel, R6_12)])
-    monkeypatch.setattr("pfntrack.cli.lab.conform", interrupted)
+    monkeypatch.setattr("pfntrack.cli.lab.lab._prepare", lambda *_a, **_k: [(kernel, R6_12)])
+    monkeypatch.setattr("pfntrack.cli.lab.lab.conform", interrupted)
     assert main(["lab", "conform", "map-wc", "--kernel", "6.12"]) == 130

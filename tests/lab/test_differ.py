@@ -16,7 +16,7 @@ from pfntrack.lab.differ.kinds import Found, first_difference, situation
 from pfntrack.lab.differ.sides import ModelPlayer, Side
 from pfntrack.lab.images.kernels import Kernel
 from pfntrack.releases import Release, release_for, release_with
-from pfntrack.report import lab_diff
+from pfntrack.report.lab import diff as lab_diff
 from pfntrack.report.schemas import schema
 from pfntrack.scenario import parse
 

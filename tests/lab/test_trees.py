@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pfntrack.cli import main
-from pfntrack.cli.kernels import announce, modelled, named_kernels
+from pfntrack.cli.words.kernels import announce, modelled, named_kernels
 from pfntrack.errors import GuestError, InputFormatError
 from pfntrack.lab.images.config import NEEDS, VFIO, config_of_image, parse_config
 from pfntrack.lab.images.find import find

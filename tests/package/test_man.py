@@ -11,7 +11,7 @@ from tools.man import ROOT, files
 from tools.parsers import pages
 
 from pfntrack.cli import build_parser
-from pfntrack.cli.main import COMMANDS
+from pfntrack.cli.parsing.commands import COMMANDS
 
 PAGE = ROOT / "man" / "pfntrack.1"
 

@@ -102,5 +102,5 @@ def test_what_cannot_be_loaded_is_told_and_left_out(folder: Path) -> None:
 
 def test_without_a_plug_in_nothing_is_loaded_for_it() -> None:
     """The machinery of entry points costs an ordinary start nothing."""
-    program = "import sys, pfntrack.cli.run; sys.exit('importlib.metadata' in sys.modules)"
+    program = "import sys, pfntrack.cli.model.run; sys.exit('importlib.metadata' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -15,13 +15,13 @@ from pfntrack.check.run import run_scenario
 from pfntrack.lab.play.lockstep import replay
 from pfntrack.lab.play.programs import plan
 from pfntrack.releases import RELEASES, release_for
-from pfntrack.report.beside import beside
-from pfntrack.report.facts import FIELDS, compared, facts
 from pfntrack.report.html import document_of
 from pfntrack.report.html.views import view
-from pfntrack.report.json_run import comparison_json, run_json
+from pfntrack.report.lab.beside import beside
+from pfntrack.report.runs.facts import FIELDS, compared, facts
+from pfntrack.report.runs.json_run import comparison_json, run_json
+from pfntrack.report.runs.text import comparison_text
 from pfntrack.report.schemas import schema
-from pfntrack.report.text import comparison_text
 from pfntrack.scenario import find, library
 
 TRACES = Path(__file__).parents[1] / "conform" / "traces"

@@ -17,7 +17,7 @@ from pfntrack.errors import InputFormatError
 from pfntrack.releases import release_for
 from pfntrack.report.html import merged, page, read
 from pfntrack.report.html.strings import embedded, visible
-from pfntrack.report.json_run import run_json
+from pfntrack.report.runs.json_run import run_json
 from pfntrack.report.schemas import schema
 from pfntrack.scenario import find
 

@@ -10,7 +10,7 @@ import pytest
 from pfntrack.check.run import Run, run_scenario
 from pfntrack.lab.play.programs import plan
 from pfntrack.releases import RELEASES, release_for
-from pfntrack.report.lab_run import run_of
+from pfntrack.report.lab.run import run_of
 from pfntrack.scenario import find, library
 
 TRACES = Path(__file__).parents[1] / "conform" / "traces"

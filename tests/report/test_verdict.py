@@ -10,7 +10,7 @@ from pfntrack.check.run import run_scenario
 from pfntrack.cli import build_parser
 from pfntrack.releases import release_or_design
 from pfntrack.report.html.verdict import again, verdict
-from pfntrack.report.json_run import run_json
+from pfntrack.report.runs.json_run import run_json
 from pfntrack.scenario import find, library, parse
 
 

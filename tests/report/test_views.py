@@ -15,12 +15,12 @@ from audit.build import SNAPSHOTS
 from pfntrack.check.run import run_scenario
 from pfntrack.cli import main
 from pfntrack.releases import release_for
-from pfntrack.report.facts import compared
 from pfntrack.report.html import document_of, page
 from pfntrack.report.html.axis import NARROW, axis, weight
 from pfntrack.report.html.machine import MAX_ISLANDS, MAX_ROWS, machine
 from pfntrack.report.html.runs import Pool, case
-from pfntrack.report.json_run import run_json
+from pfntrack.report.runs.facts import compared
+from pfntrack.report.runs.json_run import run_json
 from pfntrack.scenario import find
 
 RANGES = st.lists(

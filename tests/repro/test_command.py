@@ -124,7 +124,7 @@ def test_without_a_compiler_it_is_skipped(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """--run names the Debian package that is missing."""
-    monkeypatch.setattr("pfntrack.cli.repro.require_tools", lambda: None)
+    monkeypatch.setattr("pfntrack.cli.lab.repro.require_tools", lambda: None)
     monkeypatch.setenv("PATH", "/nowhere")
     assert main("repro split-head-first --run --kernel 6.12".split()) == 4
     assert "install the Debian packages gcc" in capsys.readouterr().err

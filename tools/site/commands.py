@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from pfntrack.cli import build_parser
-from pfntrack.cli.main import EPILOG
+from pfntrack.cli.parsing.commands import EPILOG
 from tools.parsers import Group, Page, exit_codes, pages, paragraphs
 
 HEAD = """\

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pfntrack.field.catalogue.base import NEVER_NOPAT
+from pfntrack.field.catalogue.diagnoses.base import NEVER_NOPAT
 from pfntrack.field.finding import Finding
 from pfntrack.field.read.collect import Log
 from pfntrack.field.read.facts import Fact, hex_range, human_size

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import attrs
 
-from pfntrack.field.catalogue.codes import CODES, Code
+from pfntrack.field.catalogue.diagnoses.codes import CODES, Code
 from pfntrack.field.read.facts import Fact
 
 T = TypeVar("T")

@@ -7,7 +7,7 @@ from typing import Any
 
 from pfntrack import __version__
 from pfntrack.field.answers import answer, warnings
-from pfntrack.field.catalogue.codes import Citation
+from pfntrack.field.catalogue.diagnoses.codes import Citation
 from pfntrack.field.finding import Finding
 from pfntrack.field.read.collect import Log
 from pfntrack.field.read.facts import Fact

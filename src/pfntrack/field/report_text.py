@@ -10,8 +10,8 @@ import shlex
 import textwrap
 
 from pfntrack.field.answers import answer, warnings
-from pfntrack.field.catalogue.base import DMESG
-from pfntrack.field.catalogue.codes import LIST, UNAME
+from pfntrack.field.catalogue.diagnoses.base import DMESG
+from pfntrack.field.catalogue.diagnoses.codes import LIST, UNAME
 from pfntrack.field.finding import Finding
 from pfntrack.field.read.collect import Log
 from pfntrack.field.read.facts import Fact, hex_range, human_size

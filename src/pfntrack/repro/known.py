@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator
 
 from pfntrack.check.run import StepRun
-from pfntrack.field.catalogue.base import Citation, Code
-from pfntrack.field.catalogue.codes import CODES
+from pfntrack.field.catalogue.diagnoses.base import Citation, Code
+from pfntrack.field.catalogue.diagnoses.codes import CODES
 from pfntrack.field.read.kernelrelease import parse_release
 from pfntrack.mm import ops
 from pfntrack.pat.events import FreeInvalid, Warn

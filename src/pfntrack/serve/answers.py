@@ -12,7 +12,7 @@ from pfntrack.designs import DESIGNS
 from pfntrack.errors import InputFormatError, PfntrackError
 from pfntrack.releases import HISTORIC, RELEASES, Release, release_or_design
 from pfntrack.report.html import document_of, page
-from pfntrack.report.json_run import comparison_json
+from pfntrack.report.runs.json_run import comparison_json
 from pfntrack.scenario import Scenario, find, format_scenario, library, parse
 from pfntrack.stepper.offers import offers
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pfntrack.check.judged.properties import PROPERTIES
 from pfntrack.check.run import Run, StepRun
 from pfntrack.pat.events import Note
-from pfntrack.report.changes import changes
-from pfntrack.report.facts import DEBUGPAT
-from pfntrack.report.text import place
+from pfntrack.report.runs.changes import changes
+from pfntrack.report.runs.facts import DEBUGPAT
+from pfntrack.report.runs.text import place
 from pfntrack.scenario import format_op
 from pfntrack.scenario.evaluate import result_word
 from pfntrack.state import State

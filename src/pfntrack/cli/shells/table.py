@@ -13,9 +13,9 @@ import attrs
 
 from pfntrack.check.judged.properties import PROPERTIES
 from pfntrack.check.search.bounds import GROUPS
-from pfntrack.cli import catalogue
+from pfntrack.cli.words import catalogue
 from pfntrack.designs import DESIGNS
-from pfntrack.field.catalogue.codes import CODES
+from pfntrack.field.catalogue.diagnoses.codes import CODES
 from pfntrack.releases import HISTORIC, RELEASES
 
 FILE, DIRECTORY, NOTHING = "file", "directory", "nothing"

@@ -11,10 +11,10 @@ from collections import Counter
 
 import attrs
 
-from pfntrack.field.catalogue.codes import CODES, Code
-from pfntrack.field.catalogue.message import Message, words
-from pfntrack.field.catalogue.messages import BY_KIND, MESSAGES
-from pfntrack.field.catalogue.sites import at_site
+from pfntrack.field.catalogue.diagnoses.codes import CODES, Code
+from pfntrack.field.catalogue.messages.message import Message, words
+from pfntrack.field.catalogue.messages.sites import at_site
+from pfntrack.field.catalogue.messages.table import BY_KIND, MESSAGES
 from pfntrack.field.read.lines import clean
 from pfntrack.field.read.parse import parse_line, parse_partial
 from pfntrack.field.read.traces import begin

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from pfntrack.field.catalogue.codes import CODES, Code
-from pfntrack.field.catalogue.message import GROUPS, Message
-from pfntrack.field.catalogue.messages import BY_KIND, MESSAGES
+from pfntrack.field.catalogue.diagnoses.codes import CODES, Code
+from pfntrack.field.catalogue.messages.message import GROUPS, Message
+from pfntrack.field.catalogue.messages.table import BY_KIND, MESSAGES
 
 # What most reports are about, by frequency; the sentence is the answer.
 COMMONEST: tuple[tuple[str, str], ...] = (

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import attrs
 
-from pfntrack.field.catalogue.codes import CODES
+from pfntrack.field.catalogue.diagnoses.codes import CODES
 from pfntrack.field.finding import Finding
 from pfntrack.field.read import ranges
 from pfntrack.field.read.collect import Log

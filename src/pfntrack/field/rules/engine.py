@@ -8,8 +8,8 @@ from collections.abc import Iterable
 
 import attrs
 
-from pfntrack.field.catalogue import look_alikes as texts
-from pfntrack.field.catalogue.codes import CODES
+from pfntrack.field.catalogue.diagnoses import look_alikes as texts
+from pfntrack.field.catalogue.diagnoses.codes import CODES
 from pfntrack.field.finding import (
     CONFIDENCES,
     SEVERITIES,

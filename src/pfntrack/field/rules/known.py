@@ -9,9 +9,9 @@ from collections.abc import Iterable
 
 import attrs
 
-from pfntrack.field.catalogue.look_alikes import ELSEWHERE
-from pfntrack.field.catalogue.message import PAT, Message
-from pfntrack.field.catalogue.messages import MESSAGES
+from pfntrack.field.catalogue.diagnoses.look_alikes import ELSEWHERE
+from pfntrack.field.catalogue.messages.message import PAT, Message
+from pfntrack.field.catalogue.messages.table import MESSAGES
 from pfntrack.field.finding import Finding
 from pfntrack.field.read.facts import Fact
 from pfntrack.field.read.lines import Line, split_records

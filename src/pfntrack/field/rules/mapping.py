@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from pfntrack.field.catalogue.look_alikes import WT_OVER_WC
+from pfntrack.field.catalogue.diagnoses.look_alikes import WT_OVER_WC
 from pfntrack.field.finding import Finding
 from pfntrack.field.read import ranges
 from pfntrack.field.read.facts import REFUSED_PAIRS, Fact

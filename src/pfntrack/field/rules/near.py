@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import attrs
 
-from pfntrack.field.catalogue import look_alikes as texts
-from pfntrack.field.catalogue.base import Code
+from pfntrack.field.catalogue.diagnoses import look_alikes as texts
+from pfntrack.field.catalogue.diagnoses.base import Code
 from pfntrack.field.finding import Finding
 from pfntrack.field.read.facts import Fact, hex_range, human_size
 from pfntrack.field.read.ranges import overlap

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from pfntrack.field.catalogue.look_alikes import BY_IOUNMAP, OLD_RELEASE
+from pfntrack.field.catalogue.diagnoses.look_alikes import BY_IOUNMAP, OLD_RELEASE
 from pfntrack.field.finding import Finding
 from pfntrack.field.read import ranges
 from pfntrack.field.read.facts import Fact, hex_range

@@ -6,7 +6,13 @@ import re
 
 import attrs
 
-from pfntrack.field.catalogue.look_alikes import BAD_LENGTH, INSIDE, NO_MMAP, SPANS, STRICT
+from pfntrack.field.catalogue.diagnoses.look_alikes import (
+    BAD_LENGTH,
+    INSIDE,
+    NO_MMAP,
+    SPANS,
+    STRICT,
+)
 from pfntrack.field.finding import Finding
 from pfntrack.field.read.context import Entry
 from pfntrack.field.read.facts import Fact, Value, hex_range, human_size

@@ -6,10 +6,16 @@ import re
 
 import attrs
 
-from pfntrack.field.catalogue.base import Code
-from pfntrack.field.catalogue.look_alikes import ELSEWHERE, FREED_PAGE, INSIDE, PROTECTION, SPANS
-from pfntrack.field.catalogue.message import Message
-from pfntrack.field.catalogue.sites import exactly
+from pfntrack.field.catalogue.diagnoses.base import Code
+from pfntrack.field.catalogue.diagnoses.look_alikes import (
+    ELSEWHERE,
+    FREED_PAGE,
+    INSIDE,
+    PROTECTION,
+    SPANS,
+)
+from pfntrack.field.catalogue.messages.message import Message
+from pfntrack.field.catalogue.messages.sites import exactly
 from pfntrack.field.finding import Finding
 from pfntrack.field.read.facts import Fact, hex_range
 from pfntrack.field.rules.base import Case, Rule, always, finding

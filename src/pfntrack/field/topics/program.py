@@ -16,7 +16,7 @@ from pfntrack.check.asked.bugs import ROWS, Row
 from pfntrack.check.judged.properties import PROPERTIES
 from pfntrack.designs import DESIGNS
 from pfntrack.errors import PfntrackError
-from pfntrack.field.catalogue.codes import CODES
+from pfntrack.field.catalogue.diagnoses.codes import CODES
 from pfntrack.field.read.kernelrelease import KernelRelease, parse_release
 from pfntrack.field.topics import topic
 from pfntrack.field.topics.topic import Topic

@@ -14,8 +14,8 @@ from typing import Any
 from pfntrack.mm.ops import Result
 from pfntrack.pat.cachemode import BY_CATTR
 from pfntrack.pat.ram import PAGE_SHIFT, PAGE_SIZE
-from pfntrack.report.facts import DEBUGPAT, compared, place, result_word, source
 from pfntrack.report.html.axis import Range, axis
+from pfntrack.report.runs.facts import DEBUGPAT, compared, place, result_word, source
 
 Json = dict[str, Any]
 

@@ -1,0 +1,165 @@
+"""Messages about resources, BARs and /dev/mem: who may map what."""
+
+from __future__ import annotations
+
+from pfntrack.field.catalogue.messages.message import RESOURCES, Message
+
+_IOMEM = "sudo cat /proc/iomem, to see who holds the range"
+
+RESOURCE_MESSAGES: tuple[Message, ...] = (
+    Message(
+        "resource_sanity_old",
+        "resource map sanity check conflict: START END START END NAME",
+        "iomem_map_sanity_check() in kernel/resource.c, 2.6.27 to 4.1",
+        "warn",
+        "four numbers: the request, then the resource; ends inclusive",
+        "A mapping covers more than one resource, or a smaller one lies inside it. It was made. "
+        "The older wording of `resource sanity check: requesting ...`.",
+        "Not memory types by itself.",
+        ("NOT_PAT", "RANGE_CROSSES_RESOURCE"),
+        "2.6.27 to 4.1",
+        ("resource map sanity check conflict: *",),
+        group=RESOURCES,
+        next=_IOMEM,
+    ),
+    Message(
+        "memtype_reserve_io",
+        "WARNING: ... at arch/x86/mm/pat/memtype.c:NNN memtype_reserve_io",
+        "memtype_reserve_io() in arch/x86/mm/pat/memtype.c",
+        "warn once",
+        "none: the `resource sanity check` line before it has the range",
+        "A driver reserved a type for a range that covers more than one resource, or that "
+        "holds a smaller one (the boot framebuffer inside a BAR). The reservation is made.",
+        "Mostly harmless: without `conflicting memory types` nothing was refused.",
+        ("NOT_PAT", "RANGE_CROSSES_RESOURCE"),
+        sites=("memtype.c memtype_reserve_io", "pat.c io_reserve_memtype"),
+        group=RESOURCES,
+        next=_IOMEM,
+    ),
+    Message(
+        "bar_reserve",
+        "DEVICE: BAR N: can't reserve [mem S-E]",
+        "__pci_request_region() in drivers/pci/pci.c",
+        "warn",
+        "[mem 0x..], end inclusive",
+        "Another owner has claimed the BAR (or a part), so this driver may not map it. Memory "
+        "types are not asked. VFIO then cannot map the BAR and the guest is slow or fails.",
+        "EBUSY (-16) here is a resource, not a memory type. Usual owners: the boot framebuffer "
+        "(BOOTFB, efifb, simpledrm), another driver, the firmware's map.",
+        ("NOT_PAT",),
+        texts=(
+            "BAR *: can't reserve *", "can't reserve [mem *", "Failed to reserve region *",
+            "Unaddressable device * conflicts with *",
+        ),
+        group=RESOURCES,
+        next=_IOMEM,
+    ),
+    Message(
+        "bar_claim",
+        "DEVICE: BAR N [mem S-E]: can't claim; address conflict with NAME [mem S-E]",
+        "pci_claim_resource() in drivers/pci/setup-res.c",
+        "info",
+        "[mem 0x..], end inclusive",
+        "The firmware's address for the BAR overlaps something else or has no window; the kernel "
+        "assigns another one. Usually harmless.",
+        "If no new address follows, the BAR has none and cannot be mapped.",
+        ("NOT_PAT",),
+        texts=("can't claim; *", "can't claim BAR *", "resource collision: * conflicts with *"),
+        group=RESOURCES,
+        next="sudo lspci -vv, to see the address that the BAR has now",
+    ),
+    Message(
+        "bar_assign",
+        "DEVICE: BAR N [mem size 0x..]: can't assign; no space (or: failed to assign)",
+        "drivers/pci/setup-res.c, drivers/pci/setup-bus.c",
+        "warn",
+        "a size",
+        "The BAR got no address; it cannot be mapped at all.",
+        "A message about memory types after it, for all ones or address zero, is a consequence.",
+        ("NOT_PAT",),
+        texts=("can't assign; no space", "failed to assign", "no space for [mem *"),
+        group=RESOURCES,
+        next="sudo lspci -vv, and firmware settings for large BARs (above 4G decoding)",
+    ),
+    Message(
+        "region_refused",
+        "DEVICE: can't request region for resource [mem S-E]",
+        "__devm_ioremap_resource() in lib/devres.c, devm_pci_remap_cfg_resource()",
+        "err",
+        "[mem 0x..], end inclusive",
+        "Another owner has claimed the range; the driver gets EBUSY. Memory types are not asked.",
+        "probe failed with error -16 behind it is this, not a conflict of types.",
+        ("NOT_PAT",),
+        texts=(
+            "can't request region for resource *", "can't generate pretty name for resource *",
+            "invalid resource", "could not reserve range", "cannot reserve video memory",
+            "could not acquire memory range", "can't handle memory requests",
+        ),
+        sites=(
+            "devres.c __devm_ioremap_resource", "devres.c devm_pci_remap_cfg_resource",
+            "pci.c devm_pci_remap_cfg_resource", "devres.c pcim_io*", "devres.c devm_ioport_unmap",
+        ),
+        group=RESOURCES,
+        next=_IOMEM,
+    ),
+    Message(
+        "resource_book",
+        "Trying to free nonexistent resource <S-E>; Expanded resource NAME due to conflict",
+        "kernel/resource.c",
+        "warn or info",
+        "S-E, end inclusive",
+        "The list of resources (/proc/iomem) was changed in a way that does not fit it.",
+        "Memory types are in another list.",
+        ("NOT_PAT",),
+        texts=(
+            "Trying to free nonexistent resource *", "Expanded resource * due to conflict with *",
+        ),
+        sites=("resource.c *",),
+        group=RESOURCES,
+        next=_IOMEM,
+    ),
+    Message(
+        "bar_resize",
+        "DEVICE: Failed to resize BAR N: ERR",
+        "__resource_resize_store() in drivers/pci/pci-sysfs.c",
+        "warn",
+        "none",
+        "A BAR could not be made larger or smaller through resourceN_resize.",
+        "A driver that is bound holds the BAR; unbind it first.",
+        ("NOT_PAT",),
+        texts=("Failed to resize BAR *", "Failed to recreate resource * after BAR resizing"),
+        group=RESOURCES,
+    ),
+    Message(
+        "strict_read",
+        "/dev/mem: Operation not permitted (or: Permission denied)",
+        "a program, after open(), read() or mmap() of /dev/mem",
+        "program",
+        "none",
+        "Strict devmem: the kernel lets /dev/mem reach neither RAM nor what a driver claims. "
+        "Memory types are not asked.",
+        "Nothing is in the kernel log about it on today's kernels.",
+        ("NOT_PAT",),
+        texts=(
+            "/dev/mem: Operation not permitted", "/dev/mem: Permission denied",
+            "/dev/mem: mmap: Operation not permitted",
+        ),
+        group=RESOURCES,
+        next="boot with iomem=relaxed, or unbind the driver of the range",
+    ),
+    Message(
+        "devmem_boot",
+        "unable to get major N for memory devs; Cannot mount /dev/mem pseudo filesystem",
+        "drivers/char/mem.c, kernel/resource.c",
+        "err",
+        "none",
+        "/dev/mem could not be set up at boot.",
+        "Not about memory types.",
+        ("NOT_PAT",),
+        texts=(
+            "unable to get major * for memory devs", "Cannot * /dev/mem pseudo filesystem",
+            "Cannot allocate inode for *", "Cannot mount iomem pseudo filesystem",
+        ),
+        group=RESOURCES,
+    ),
+)  # fmt: skip
