@@ -104,6 +104,29 @@ def test_lost_events_blame_nobody(path: Path) -> None:
     assert refused  # some of them lose what matters
 
 
+@pytest.mark.parametrize("share", [0.004, 0.01])
+@pytest.mark.parametrize("path", CAPTURES, ids=lambda path: path.stem)
+def test_few_lost_events_blame_nobody(path: Path, share: float) -> None:
+    """Where much is left to explain; whoever is blamed did it, conclusive or not."""
+    _no_wrong_blame(path, share, range(100, 106))
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("path", CAPTURES, ids=lambda path: path.stem)
+def test_many_recordings_with_lost_events_blame_nobody(path: Path) -> None:
+    for share in (0.002, 0.01, 0.05):
+        _no_wrong_blame(path, share, range(1000, 1060))
+
+
+def _no_wrong_blame(path: Path, share: float, seeds: range) -> None:
+    whole = replay(read(path)).blame
+    for seed in seeds:
+        part = lossy(path, seed, share)
+        if part is not None and part.blame is not None:
+            assert whole is not None, (seed, share)
+            assert part.blame.program == whole.program, (seed, share)
+
+
 @settings(deadline=None)
 @given(st.data())
 def test_mutated_recordings_end_in_one_line(data: st.DataObject) -> None:

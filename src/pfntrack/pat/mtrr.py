@@ -11,7 +11,8 @@ Addresses are bytes, ranges half-open.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 
 import attrs
 
@@ -24,6 +25,11 @@ _NAMES = {
     "write-back": WB,
 }
 MIB = 1 << 20
+_REGISTER = re.compile(
+    r"^reg\d+: base=0x([0-9a-f]{1,16}) \( *\d+MB\), size= *(\d{1,12})([KMG])B, count=\d+: (\S+)$",
+    re.ASCII,
+)
+_UNITS = {"K": 10, "M": 20, "G": 30}
 
 
 class MtrrLookup(enum.Enum):
@@ -110,6 +116,16 @@ class Mtrr:
             entry = Variable(int(words["base"], 0), int(words["size"], 0), _NAMES[words["type"]])
             return attrs.evolve(self, variable=(*self.variable, entry))
         raise ValueError(f"expected 'disable=N' or 'base=A size=B type=NAME', got {text!r}")
+
+
+def registers(lines: Iterable[str]) -> tuple[Variable, ...]:
+    """The variable registers of /proc/mtrr's lines; other lines say nothing."""
+    found = (_REGISTER.match(line) for line in lines)
+    return tuple(
+        Variable(int(m[1], 16), int(m[2]) << _UNITS[m[3]], _NAMES[m[4]])
+        for m in found
+        if m and m[4] in _NAMES
+    )
 
 
 def _pairs(text: str) -> Iterator[tuple[str, str]]:

@@ -15,8 +15,9 @@ from pfntrack.record.format import Recording, TraceEvent
 
 # Probes at entry only.
 MOMENTS = frozenset({"devmem", "devmemprep", "pcimap", "vfiomap", "vfiomapold"})
-# Raw bytes of one page of the kernel's ring buffer, and of an event beside its fields.
-_RING_PAGE = 4080
+# Counted bytes from one new page of the kernel's ring buffer to the next: 4300 to 4450 were seen.
+_PAGE_FROM, _PAGE_TO = 4150, 4650
+# Counted bytes of an event beside its fields, and of a field.
 _EVENT, _WORD = 12, 8
 
 
@@ -287,27 +288,56 @@ def gaps(events: Sequence[TraceEvent]) -> list[tuple[TraceEvent, int]]:
     """Where stamps are missing: the event behind the gap, and how many.
 
     Every event takes one stamp, and so does every page that the kernel's ring buffer begins
-    (one for each processor and part), which happens after about 4 KiB of events.
+    (one for each processor and part). A stamp is excused by a page only where one can have
+    begun; an excuse that what follows disproves is taken back.
     """
-    found = []
-    filled: dict[tuple[str, int], int] = {}
+    pages = _Pages()
     for at, event in enumerate(events):
-        lane = event.part, event.cpu
-        before = events[at - 1].stamp if at else event.stamp - 1
-        missing = event.stamp - before - 1
+        missing = event.stamp - events[at - 1].stamp - 1 if at else 0
         if missing < 0:
-            found.append((event, 1))
+            pages.found.append((event, 1))
         elif missing:
-            near = events[at : at + 4] if missing <= 2 else []
-            for each in near:
-                other = each.part, each.cpu
-                if missing and filled.get(other, 0) + _size(each) >= _RING_PAGE * 0.80:
-                    filled[other] = 0
-                    missing -= 1
-            if missing:
-                found.append((event, missing))
-        filled[lane] = filled.get(lane, 0) + _size(event)
-    return found
+            pages.gap(event, missing, events[at : at + 4])
+        pages.count(event)
+    return sorted(pages.found, key=lambda each: each[0].stamp)
+
+
+class _Pages:
+    """Pages of the ring buffers, one for each part and processor, by what was counted in them."""
+
+    def __init__(self) -> None:
+        self.found: list[tuple[TraceEvent, int]] = []
+        self.filled: dict[tuple[str, int], int] = {}
+        self.excused: dict[tuple[str, int], tuple[TraceEvent, int]] = {}
+
+    def gap(self, event: TraceEvent, missing: int, near: Sequence[TraceEvent]) -> None:
+        """Excuse missing stamps by pages that can have begun with the events near; or none."""
+        lanes = list(dict.fromkeys((each.part, each.cpu) for each in near))
+        begun = [lane for lane in lanes if _PAGE_FROM <= self.filled.get(lane, 0) <= _PAGE_TO]
+        if len(begun) >= missing:
+            for lane in begun[:missing]:
+                self.excused[lane] = event, self.filled[lane]
+                self.filled[lane] = 0
+            return
+        self.found.append((event, missing))
+        for lane in lanes:
+            # Perhaps the page began here, and what was excused was an event.
+            if self.filled.get(lane, 0) + self.excused.get(lane, (event, 0))[1] <= _PAGE_TO:
+                self._take_back(lane)
+
+    def count(self, event: TraceEvent) -> None:
+        """One more event in its page, which may be more than a page holds."""
+        lane = event.part, event.cpu
+        before = self.filled.get(lane, 0)
+        self.filled[lane] = before + _size(event)
+        if before <= _PAGE_TO < self.filled[lane]:
+            # A page began without a stamp of its own: somebody else was excused with it.
+            for each in list(self.excused):
+                self._take_back(each)
+
+    def _take_back(self, lane: tuple[str, int]) -> None:
+        if lane in self.excused:
+            self.found.append((self.excused.pop(lane)[0], 1))
 
 
 def _size(event: TraceEvent) -> int:

@@ -59,7 +59,7 @@ def moves_of(items: Sequence[Call], roots: Sequence[int]) -> tuple[list[Move], d
             found.append(move)
             taken |= {act.stamp for act in move.acts}
         rest = tuple(act for act in call.all_acts() if act.stamp not in taken)
-        found += [Move("other", call, None, acts=(act,)) for act in rest]
+        found += [Move(second.whose(act), call, None, acts=(act,)) for act in rest]
     return found, first.mappings
 
 
@@ -99,6 +99,11 @@ class _Walk:
             self.all.append(found)
         found.comm = call.comm
         return found
+
+    def whose(self, act: Act) -> str:
+        """`stray` is a change by a process that is followed, in none of its recorded calls."""
+        kernels = {"ioremap", "iounmap"} & set(act.inside)
+        return "stray" if act.pid in self.spaces and not kernels else "other"
 
     def living(self) -> tuple[tuple[Space, tuple[Area, ...]], ...]:
         """Spaces with mappings of devices, and these as they are now."""

@@ -38,7 +38,8 @@ _PROT = ((1, "r"), (2, "w"), (4, "x"))
 class Step:
     """One call as operations of the model.
 
-    `kind` is `call`, or `other` for a change of the books that no followed process made.
+    `kind` is `call`, `other` for a change of the books that no followed process made, or `stray`
+    for one that a followed process made outside its recorded calls, which nothing explains.
     `errno` is what the call returned (0, or a positive errno), None if that cannot be compared.
     `checked` counts how many of its last operations have that result.
     """
@@ -170,9 +171,8 @@ class _Recovery:
     def _step(self, move: Move) -> Step | None:
         call = move.call
         match move.kind:
-            case "other":
-                act = move.acts[0]
-                return Step("other", call, "", ((),), move.acts, None, act.shown())
+            case "other" | "stray":
+                return Step(move.kind, call, "", ((),), move.acts, None, move.acts[0].shown())
             case "map":
                 return self._map(move)
             case "late":
@@ -223,6 +223,10 @@ class _Recovery:
             if call.inside("split"):
                 self.unsure.append(f"line {call.line}: {call.name} of a mapping is not modelled")
             return None
+        if call.ret and "mprotect" in call.name and not whole:
+            # What lies before a hole, or before what refuses, has been changed.
+            ways = [program[:count] for count in range(len(program), -1, -1)]
+            return self._call(move, *ways, said=f"{call.name} fails", compare=False)
         if call.ret and not move.acts and call.name != "madvise":
             # It failed before, or in, what the recording does not show.
             return self._call(move, program, (), said=f"{call.name} fails", compare=len(found) == 1)

@@ -22,7 +22,7 @@ from pfntrack.mm.vma import is_cow_mapping
 from pfntrack.pat.cachemode import BY_CATTR, CacheMode
 from pfntrack.pat.events import Added, ConflictingTypes, Event, Freed, FreeInvalid, Note
 from pfntrack.pat.memtype_interval import Conflict, Memtype, memtype_check_insert, memtype_erase
-from pfntrack.pat.mtrr import UC, Mtrr, Variable, pc_fixed
+from pfntrack.pat.mtrr import UC, WB, Mtrr, Variable, pc_fixed, registers
 from pfntrack.pat.physical import Ioremap, Machine, Physical
 from pfntrack.record.calls import Act, Calls, calls_of
 from pfntrack.record.format import Recording, Reserved
@@ -201,21 +201,33 @@ class _Replayer:
         return World(phys=attrs.evolve(phys, tree=tuple(Memtype(*each) for each in entries)))
 
     def _mtrr(self) -> Mtrr:
-        """Ranges whose requests for WB the kernel made UC-: what the MTRRs say there."""
+        """The registers of the snapshot; beside them, ranges whose requests for WB became UC-."""
+        told = registers(self.recording.mtrr)
+        # Firmware that lists what is write-back leaves the rest uncached.
+        default = UC if any(each.type == WB for each in told) else WB
+        mtrr = Mtrr(default=default, variable=told, fixed=pc_fixed())
+        generation = self.release.pat.mtrr_lookup
         uncached = []
         for call in self.calls.items:
             for each in (call, *call.inside("reserve")):
                 if each.name == "reserve" and each.values.get("type") == CacheMode.WB:
                     for act in each.acts:
-                        if act.kind == "insert" and act.type == CacheMode.UC_MINUS:
+                        if act.kind != "insert" or act.type != CacheMode.UC_MINUS:
+                            continue
+                        if (
+                            act.start < act.end
+                            and mtrr.lookup(act.start, act.end, generation) == WB
+                        ):
                             uncached.append(Variable(act.start, act.end - act.start, UC))
-        return Mtrr(variable=tuple(dict.fromkeys(uncached)), fixed=pc_fixed())
+        return attrs.evolve(mtrr, variable=(*told, *dict.fromkeys(uncached)))
 
     # steps -----------------------------------------------------------------
 
     def _explain(self, tracks: list[_Track], step: Step) -> tuple[list[_Way], list[str]]:
         found: dict[World, _Way] = {}
         expected: list[str] = []
+        if step.kind == "stray":
+            return [], ["no change of the reservations outside the recorded calls of a process"]
         if step.kind == "other":
             for track in tracks:
                 way = self._apply(track, step.acts[0], expected)
