@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import attrs
 
 from pfntrack.check.race.search import Coverage, Progress, Search
-from pfntrack.check.search.checkpoint import model_hash
+from pfntrack.check.search.checkpoint import about, compare
 from pfntrack.edges.files import open_input, reason, replace
 from pfntrack.edges.text import brief
 from pfntrack.errors import InputFormatError
@@ -25,14 +25,10 @@ _LARGEST = 1 << 16
 
 def _header(search: Search) -> dict[str, str]:
     """What must be alike in two searches for one to go on where the other stopped."""
-    setting = search.setting
     return {
         "format": FORMAT,
-        "model": model_hash(),
-        "release": setting.release.name,
-        "design": setting.release.design.name,
-        "bounds": str(setting.bounds),
-        "operations": ",".join(setting.ordered),
+        **about(search.setting),
+        "design": search.setting.release.design.name,
         "depth": str(search.depth),
     }
 
@@ -69,10 +65,7 @@ def resume(search: Search, path: Path) -> None:
         raise InputFormatError(f"{name}: {reason(error)}") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputFormatError(f"{name}: not a checkpoint, or a damaged one ({error})") from None
-    for field, value in _header(search).items():
-        if told.get(field) != value:
-            what = "the model has changed" if field == "model" else f"its {field} differ"
-            raise InputFormatError(f"{name}: the checkpoint is of another search: {what}")
+    compare(_header(search), told, path)
     search.progress = progress
 
 

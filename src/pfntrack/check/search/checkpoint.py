@@ -16,7 +16,7 @@ import os
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -26,6 +26,7 @@ import numpy as np
 import pfntrack
 from pfntrack.check.numbers.visited import refill
 from pfntrack.check.search.explore import Progress, Search
+from pfntrack.check.search.setting import Setting
 from pfntrack.edges.files import open_input, reason, replace
 from pfntrack.edges.text import brief
 from pfntrack.errors import InputFormatError
@@ -46,15 +47,21 @@ def model_hash() -> str:
     return total.hexdigest()
 
 
-def header(search: Search) -> dict[str, str]:
-    """What must be alike in two searches for one to go on where the other stopped."""
-    setting = search.setting
+def about(setting: Setting) -> dict[str, str]:
+    """What must be alike in two searches of any kind for one to go on where the other stopped."""
     return {
-        "format": FORMAT,
         "model": model_hash(),
         "release": setting.release.name,
         "bounds": str(setting.bounds),
         "operations": ",".join(setting.ordered),
+    }
+
+
+def header(search: Search) -> dict[str, str]:
+    """The same with what is of this search alone."""
+    return {
+        "format": FORMAT,
+        **about(search.setting),
         "properties": ",".join(sorted(search.watched)),
         "symmetry": str(search.symmetric),
         "states kept": "hashes" if search.states.hashed else "exact",
@@ -188,7 +195,7 @@ def resume(search: Search, path: Path) -> None:
     Raises InputFormatError if the file is no checkpoint of this search.
     """
     told, arrays = _loaded(path)
-    _compare(header(search), told, path)
+    compare(header(search), told, path)
     try:
         progress = Progress(**json.loads(told["progress"]))
         _fitting(search, arrays, progress, told["asked"])
@@ -198,11 +205,14 @@ def resume(search: Search, path: Path) -> None:
         raise InputFormatError(f"{name}: not a checkpoint, or a damaged one ({error})") from None
 
 
-def _compare(mine: dict[str, str], told: dict[str, str], path: Path) -> None:
+def compare(mine: Mapping[str, str], told: Mapping[str, Any], path: Path) -> None:
+    """Raises InputFormatError unless the checkpoint is of the same search."""
     for name, value in mine.items():
         if told.get(name) != value:
             what = "the model has changed" if name == "model" else f"its {name} differ"
-            raise InputFormatError(f"{path}: the checkpoint is of another search: {what}")
+            raise InputFormatError(
+                f"{brief(str(path))}: the checkpoint is of another search: {what}"
+            )
 
 
 def _restore(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import signal
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -16,13 +14,12 @@ from pfntrack.check.judged.properties import PROPERTIES
 from pfntrack.check.numbers import jit
 from pfntrack.check.report import Found
 from pfntrack.check.search import checkpoint
-from pfntrack.check.search.bounds import PRESETS
-from pfntrack.check.search.explore import Limits, Search
+from pfntrack.check.search.explore import Search
 from pfntrack.check.search.setting import Setting
 from pfntrack.check.search.trace import scenario
 from pfntrack.check.text import cost_text, text
 from pfntrack.cli.output.write import add_html, say, write_html, write_json, write_scenario
-from pfntrack.cli.search import concurrent
+from pfntrack.cli.search import concurrent, watch
 from pfntrack.cli.words.chosen import add_model, chosen
 from pfntrack.cli.words.searched import (
     add_search,
@@ -31,7 +28,6 @@ from pfntrack.cli.words.searched import (
     search_setting,
 )
 from pfntrack.edges.files import make_folder
-from pfntrack.edges.streams import transient
 from pfntrack.errors import InputFormatError
 from pfntrack.report.searches.cases import junit, ktap
 from pfntrack.report.searches.check import cases, check_json
@@ -173,42 +169,10 @@ def _searched(
 
 def _search(search: Search, args: argparse.Namespace) -> Found:
     """Search with limits, progress, checkpoints, and an ear for Ctrl-C."""
-    limits = _limits(args)
-    shown = saved = time.monotonic()
-    watching = sys.stderr.isatty() and not args.quiet
-
-    def tick(search: Search) -> None:
-        nonlocal shown, saved
-        now = time.monotonic()
-        if watching and now - shown > 0.5:
-            shown = now
-            transient(_progress(search))
-        if args.checkpoint and now - saved > args.interval:
-            _save(search, args.checkpoint)
-            saved = time.monotonic()
-
-    with _interruptible(search):
-        found = search.run(limits, until=frozenset() if args.all else None, tick=tick)
-    if watching:
-        transient()
-    if args.checkpoint:
-        _save(search, args.checkpoint)
-    return found
-
-
-def _save(search: Search, path: Path) -> None:
-    """A checkpoint, if it can be written; the search is worth more, and the old one stays."""
-    try:
-        checkpoint.save(search, path)
-    except InputFormatError as error:
-        say(f"pfntrack: no checkpoint: {error}")
-
-
-def _limits(args: argparse.Namespace) -> Limits:
-    """Those of the command line, else those of the preset."""
-    preset = PRESETS[args.preset]
-    memory = args.memory << 20 if args.memory else preset.memory
-    return Limits(args.depth, args.time or preset.seconds, memory)
+    until: frozenset[str] | None = frozenset() if args.all else None
+    saved = watch.watched(search, args, _progress, checkpoint.save)
+    with saved as tick, _interruptible(search):
+        return search.run(watch.limits(args), until=until, tick=tick)
 
 
 def _progress(search: Search) -> str:

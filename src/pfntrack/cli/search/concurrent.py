@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from contextlib import nullcontext
 from pathlib import Path
 
 from pfntrack.check.race import checkpoint
 from pfntrack.check.race.search import Concurrent, Search
-from pfntrack.check.search.bounds import PRESETS
 from pfntrack.check.search.checkpoint import owned
 from pfntrack.check.search.setting import Setting
-from pfntrack.cli.output.write import say, write_json, write_scenario
+from pfntrack.cli.output.write import write_json, write_scenario
+from pfntrack.cli.search import watch
 from pfntrack.edges.files import make_folder
-from pfntrack.edges.streams import transient
-from pfntrack.errors import InputFormatError
 from pfntrack.report.searches.concurrent import concurrent_json, concurrent_text, example_scenario
 from pfntrack.scenario import format_scenario
 
@@ -46,39 +43,17 @@ def run(args: argparse.Namespace, setting: Setting) -> int:
 
 def _searched(search: Search, args: argparse.Namespace) -> Concurrent:
     """Search with limits, progress and checkpoints."""
-    watching = sys.stderr.isatty() and not args.quiet
-    begun = shown = saved = time.monotonic()
+    begun, enough = time.monotonic(), watch.limits(args)
 
-    def tick(search: Search) -> None:
-        nonlocal shown, saved
-        now = time.monotonic()
-        if watching and now - shown > 0.5:
-            shown = now
-            done = search.progress.coverage
-            transient(
-                f"programs of {search.program}: {done.states:,} states, {done.pairs:,} pairs, "
-                f"{done.schedules:,} schedules, {now - begun:.0f} s"
-            )
-        if args.checkpoint and now - saved > args.interval:
-            _save(search, args.checkpoint)
-            saved = time.monotonic()
+    def progress(search: Search) -> str:
+        done = search.progress.coverage
+        return (
+            f"programs of {search.program}: {done.states:,} states, {done.pairs:,} pairs, "
+            f"{done.schedules:,} schedules, {time.monotonic() - begun:.0f} s"
+        )
 
-    preset = PRESETS[args.preset]
-    memory = args.memory << 20 if args.memory else preset.memory
-    found = search.run(seconds=args.time or preset.seconds, memory=memory, tick=tick)
-    if watching:
-        transient()
-    if args.checkpoint:
-        _save(search, args.checkpoint)
-    return found
-
-
-def _save(search: Search, path: Path) -> None:
-    """A checkpoint, if it can be written; the search is worth more."""
-    try:
-        checkpoint.save(search, path)
-    except InputFormatError as error:
-        say(f"pfntrack: no checkpoint: {error}")
+    with watch.watched(search, args, progress, checkpoint.save) as tick:
+        return search.run(seconds=enough.seconds, memory=enough.memory, tick=tick)
 
 
 def _write(setting: Setting, found: Concurrent, folder: Path) -> dict[str, str]:
