@@ -74,7 +74,7 @@ def test_registers_of_proc_mtrr() -> None:
         "reg03: disabled",
         "",
     )
-    assert registers(lines) == (
+    assert registers("\n".join(lines)) == (
         Variable(0xC0000000, 1 << 30, UC),
         Variable(0xFD000000, 16 << 20, WC),
         Variable(0x80000, 512 << 10, WB),

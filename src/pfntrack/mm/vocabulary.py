@@ -68,6 +68,10 @@ class Form:
     ask: Call | None = None
     fixed: Mapping[str, object] = attrs.field(factory=dict)
 
+    def fits(self, op: object) -> bool:
+        """Has `op` the fixed fields?"""
+        return all(getattr(op, name) == value for name, value in self.fixed.items())
+
 
 _T = TypeVar("_T", bound=type)
 _FORMS: dict[type, tuple[Form, ...]] = {}
@@ -101,9 +105,9 @@ def declared() -> Mapping[type, tuple[Form, ...]]:
 
 
 def form_of(op: object) -> Form:
-    """The form that says `op`: the first whose fixed fields it has and whose rest is there."""
+    """The first form whose fixed fields `op` has; those of one name differ in words alone."""
     for each in _FORMS[type(op)]:
-        if all(getattr(op, name) == value for name, value in each.fixed.items()):
+        if each.fits(op):
             return each
     raise TypeError(f"no way to say {op!r}")
 

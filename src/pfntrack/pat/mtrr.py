@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import attrs
 
@@ -26,10 +26,10 @@ _NAMES = {
 }
 MIB = 1 << 20
 _REGISTER = re.compile(
-    r"^reg\d+: base=0x([0-9a-f]{1,16}) \( *\d+MB\), size= *(\d{1,12})([KMG])B, count=\d+: (\S+)$",
-    re.ASCII,
+    r"^reg\d+: base=0x([0-9a-f]{1,14}) [^\n]{0,40}size= *(\d{1,9})([KMG]?)B[^\n]*: ([a-z-]{2,20})",
+    re.MULTILINE,
 )
-_UNITS = {"K": 10, "M": 20, "G": 30}
+_UNITS = {"": 0, "K": 10, "M": 20, "G": 30}
 
 
 class MtrrLookup(enum.Enum):
@@ -118,13 +118,12 @@ class Mtrr:
         raise ValueError(f"expected 'disable=N' or 'base=A size=B type=NAME', got {text!r}")
 
 
-def registers(lines: Iterable[str]) -> tuple[Variable, ...]:
-    """The variable registers of /proc/mtrr's lines; other lines say nothing."""
-    found = (_REGISTER.match(line) for line in lines)
+def registers(text: str) -> tuple[Variable, ...]:
+    """The variable registers of /proc/mtrr; lines that are none say nothing."""
     return tuple(
-        Variable(int(m[1], 16), int(m[2]) << _UNITS[m[3]], _NAMES[m[4]])
-        for m in found
-        if m and m[4] in _NAMES
+        Variable(int(base, 16), int(size) << _UNITS[unit], _NAMES[kind])
+        for base, size, unit, kind in _REGISTER.findall(text)
+        if kind in _NAMES
     )
 
 

@@ -3,7 +3,7 @@
 Like the collector this file keeps to Python 3.8 and the standard library, and imports nothing
 of pfntrack: it is part of the single file that `make collector` builds. It uses tracefs
 instances and probes of its own, removes them at its end, and `clean` removes what a killed one
-left. `recorder.sh` writes the same format on machines without Python.
+left.
 """
 
 from __future__ import annotations

@@ -202,7 +202,7 @@ class _Replayer:
 
     def _mtrr(self) -> Mtrr:
         """The registers of the snapshot; beside them, ranges whose requests for WB became UC-."""
-        told = registers(self.recording.mtrr)
+        told = registers("\n".join(self.recording.mtrr))
         # Firmware that lists what is write-back leaves the rest uncached.
         default = UC if any(each.type == WB for each in told) else WB
         mtrr = Mtrr(default=default, variable=told, fixed=pc_fixed())

@@ -17,8 +17,8 @@ from pfntrack.drivers import kernel as kernel_side
 from pfntrack.drivers.access import access_remote_vm
 from pfntrack.drivers.vfio import region_offset
 from pfntrack.errors import ModelError
-from pfntrack.mm import lock, ops  # noqa: F401 - lock declares what it performs
-from pfntrack.mm.calls import fault, mprotect  # noqa: F401
+from pfntrack.mm import lock, ops  # noqa: F401 - for what lock performs
+from pfntrack.mm.calls import fault, mprotect  # noqa: F401 - for what mprotect performs
 from pfntrack.mm.calls.madvise import ADVICES, madvise
 from pfntrack.mm.calls.mmap import mmap
 from pfntrack.mm.calls.mremap import mremap

@@ -20,7 +20,7 @@ from pfntrack.scenario.words import Complaint, Place, Words, place
 
 @attrs.frozen
 class Draft:
-    """An operation and where its fields stand in the text.
+    """An operation and where its fields stand in the text; `range` is its first range.
 
     `fd_missing`: an open that leaves the number of its descriptor to us; `bar`:
     the number in `resource2`, if one was given.
@@ -32,36 +32,16 @@ class Draft:
     bar: int | None = None
 
 
-_PLAIN = {"PROCESS": "p", "WINDOW": "window", "FD": "fd", "NAME": "name", "RESULT": "value"}
-
-
 def build(node: Tree[Token]) -> Draft:
     """The draft of one operation's node."""
     sentence = sentences()[str(node.data)]
-    reading = _Reading(sentence.op, dict(sentence.form.fixed), _places(node))
+    reading = _Reading(sentence.op, dict(sentence.form.fixed), {"": place(node)})
     reading.fill(sentence.parts, list(node.children))
     fields = reading.fields
     fd_missing = sentence.op is ops.Open and "fd" not in fields
     if fd_missing:
         fields["fd"] = 0
     return Draft(sentence.op(**fields), reading.places, fd_missing, reading.bar)
-
-
-def _places(node: Tree[Token]) -> dict[str, Place]:
-    """Where the first word of each kind stands."""
-    places = {"": place(node)}
-    for child in node.children:
-        if isinstance(child, Tree) and child.data == "range":
-            places.setdefault("range", place(child))
-            continue
-        tokens = [child] if isinstance(child, Token) else child.scan_values(_is_token)
-        for token in tokens:
-            places.setdefault(_PLAIN.get(token.type, token.type), place(token))
-    return places
-
-
-def _is_token(value: object) -> bool:
-    return isinstance(value, Token)
 
 
 @attrs.define
@@ -108,6 +88,7 @@ class _Reading:
 
     def _range(self, part: Range, node: Any) -> None:
         first, pages = Words(node).extent(open_end=part.open_end)
+        self.places.setdefault("range", place(node))
         self.fields[part.first] = first
         if not part.count:
             if pages != 1:

@@ -172,7 +172,7 @@ def _bar_number(machine: MachineSpec, draft: Draft) -> None:
     window = machine.window(draft.op.window)
     if window and window.bdf and window.bar != draft.bar:
         message = f"{window.name} is BAR {window.bar}: say resource{window.bar}"
-        raise Complaint(message, draft.places["RESOURCE"])
+        raise Complaint(message, draft.places["wc"])
 
 
 def _machine(block: Words) -> MachineSpec:

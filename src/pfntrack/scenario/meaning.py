@@ -84,7 +84,7 @@ def step(known: Known, op: ops.Op) -> Known:
             return _with_fds(known, op.p, {op.fd: op.target})
         case ops.VfioOpen(p=p, fds=(container, group, device)):
             if len({container, group, device}) < 3:
-                raise MeaninglessError("VFIO needs three different descriptors", "fd")
+                raise MeaninglessError("VFIO needs three different descriptors", "fds")
             kinds = {container: "vfio container", group: "vfio group", device: "vfio"}
             return _with_fds(known, p, kinds)
         case ops.Close(p=p, fd=fd):
@@ -99,21 +99,21 @@ def step(known: Known, op: ops.Op) -> Known:
         case ops.Exit(p=p):
             return attrs.evolve(known, alive=known.alive - {p}, gone=known.gone | {p})
         case ops.Madvise(advice=advice) if advice not in ADVICES:
-            raise MeaninglessError(f"unknown advice {advice!r}{_maybe(advice, ADVICES)}", "name")
+            raise MeaninglessError(f"unknown advice {advice!r}{_maybe(advice, ADVICES)}", "advice")
         case ops.Ioremap(id=name):
             if name in known.kernel:
-                raise MeaninglessError(f"the kernel has a mapping {name!r} already", "name")
+                raise MeaninglessError(f"the kernel has a mapping {name!r} already", "id")
             return attrs.evolve(known, kernel=known.kernel | {name})
         case ops.Iounmap(id=name):
             if name not in known.kernel:
                 hint = _maybe(name, known.kernel)
-                raise MeaninglessError(f"the kernel has no mapping {name!r}{hint}", "name")
+                raise MeaninglessError(f"the kernel has no mapping {name!r}{hint}", "id")
             return attrs.evolve(known, kernel=known.kernel - {name})
         case ops.RamAlloc(id=name, pages=pages):
             if f"ram{name}" in dict(known.windows):
-                raise MeaninglessError(f"ram{name} is allocated already", "window")
+                raise MeaninglessError(f"ram{name} is allocated already", "id")
             if not 0 < pages <= RAM_WINDOW_PAGES:
-                raise MeaninglessError(f"between 1 and {RAM_WINDOW_PAGES} pages", "NUMBER")
+                raise MeaninglessError(f"between 1 and {RAM_WINDOW_PAGES} pages", "pages")
             return attrs.evolve(known, windows=(*known.windows, (f"ram{name}", pages)))
         case ops.Fail(nth=0):
             raise MeaninglessError("calls are counted from 1")
@@ -178,9 +178,10 @@ def _descriptor(known: Known, op: ops.Op) -> None:
 
 
 def _window(known: Known, op: ops.Op) -> None:
+    field = "window"
     match op:
         case ops.RamType(id=name):
-            window, first, end = f"ram{name}", 0, 0
+            window, first, end, field = f"ram{name}", 0, 0, "id"
         case (
             ops.Ioremap(window=window, off=first, pages=pages)
             | ops.Request(window=window, off=first, pages=pages)
@@ -208,23 +209,23 @@ def _window(known: Known, op: ops.Op) -> None:
             first = end = 0
         case _:
             return
-    _inside(known, window, first, end)
+    _inside(known, window, first, end, field)
 
 
-def _inside(known: Known, window: str, first: int, end: int) -> None:
+def _inside(known: Known, window: str, first: int, end: int, field: str = "window") -> None:
     windows = dict(known.windows)
     if window not in windows:
         known_names = ", ".join(windows)
-        raise MeaninglessError(f"unknown window {window}; there are {known_names}", "window")
+        raise MeaninglessError(f"unknown window {window}; there are {known_names}", field)
     if max(first, end) > windows[window]:
         wrong = f"{window}[{first},{end})" if end else f"{window}[{first},end)"
-        raise MeaninglessError(f"{wrong} is outside {window}[0,{windows[window]})", "window")
+        raise MeaninglessError(f"{wrong} is outside {window}[0,{windows[window]})", field)
 
 
 def _open(known: Known, op: ops.Open) -> None:
     if op.target == "driver" and op.mode not in MODES:
         hint = _maybe(op.mode, MODES)
-        raise MeaninglessError(f"unknown driver mode {op.mode!r}{hint}", "name")
+        raise MeaninglessError(f"unknown driver mode {op.mode!r}{hint}", "mode")
     window = known.machine.window(op.window)
     if op.target == "sysfs" and (window is None or not window.bdf):
         raise MeaninglessError(f"{op.window} is not a BAR and has no resource file", "window")

@@ -28,8 +28,7 @@ def say(op: ops.Op, machine: MachineSpec) -> str:
 
 def _fits(sentence: Sentence, op: ops.Op) -> bool:
     """Has the operation the sentence's fixed fields, and a value for each that is always said?"""
-    fixed = sentence.form.fixed.items()
-    return all(getattr(op, name) == value for name, value in fixed) and all(
+    return sentence.form.fits(op) and all(
         getattr(op, name) is not None
         for part in sentence.parts
         if isinstance(part, Slot | Range)

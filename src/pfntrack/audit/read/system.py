@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pfntrack.audit.read.evidence import Bar, BootLine, FreeLine, PciDevice
 from pfntrack.audit.read.files import folders, read
 from pfntrack.errors import InputFormatError
+from pfntrack.field.read.facts import Fact
 from pfntrack.field.read.kernelrelease import KernelRelease, parse_release, release_in_line
 from pfntrack.field.read.lines import clean, printable
 from pfntrack.field.read.parse import parse_line
 from pfntrack.pat.cachemode import CacheMode
-from pfntrack.pat.mtrr import UC, WB, WC, WP, WT, Mtrr, Variable, pc_fixed
+from pfntrack.pat.mtrr import Mtrr, pc_fixed, registers
 from pfntrack.releases import Release, release_for
 from pfntrack.state import KernelMapping
 
@@ -22,20 +25,8 @@ _AREA = re.compile(
     r" phys=0x([0-9a-f]{1,16}) ioremap",
     re.MULTILINE,
 )
-_REG = re.compile(
-    r"^reg\d+: base=0x([0-9a-f]{1,14}) [^\n]{0,40}size= *(\d{1,9})([KMG]?)B[^\n]*: ([a-z-]{2,20})",
-    re.MULTILINE,
-)
-_UNIT = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 _PREFETCH, _MEMORY = 0x2000, 0x200
 _OFF = ("PAT support disabled", "PAT not supported", "skipping PAT initialization")
-MTRR_NAMES = {
-    "uncachable": UC,
-    "write-combining": WC,
-    "write-through": WT,
-    "write-protect": WP,
-    "write-back": WB,
-}
 MAX_FREE_LINES = 100_000
 MAX_BOOT_LINES = 1_000
 _BOOT_WORDS = ("inconsistent", "secondary CPU", "Cannot satisfy")
@@ -92,12 +83,7 @@ def _bar(words: list[str]) -> Bar | None:
 
 def mtrr(text: str) -> Mtrr:
     """Variable ranges of /proc/mtrr; default type and fixed ranges are those of usual firmware."""
-    variable = tuple(
-        Variable(int(base, 16), int(size) * _UNIT[unit], MTRR_NAMES[kind])
-        for base, size, unit, kind in _REG.findall(text)
-        if kind in MTRR_NAMES
-    )
-    return Mtrr(variable=variable, fixed=pc_fixed())
+    return Mtrr(variable=registers(text), fixed=pc_fixed())
 
 
 def kernel(version: str, meta: str, log: str) -> KernelRelease | None:
@@ -128,26 +114,30 @@ def modelled(kernel: KernelRelease | None) -> Release | None:
 
 def free_lines(log: str) -> tuple[FreeLine, ...]:
     """Releases that the kernel reported as fitting nothing."""
-    found: list[FreeLine] = []
-    for number, line in enumerate(log.split("\n"), 1):
-        if "freeing" in line and len(found) < MAX_FREE_LINES:
-            fact = parse_line(clean(number, line))
-            if fact is not None and fact.kind == "free_invalid" and fact.has_range:
-                start, end = fact.span
-                if start < end:
-                    found.append(FreeLine(start, end, fact.text))
-    return tuple(found)
+    found = (
+        FreeLine(*fact.span, fact.text)
+        for fact in _facts(log, ("freeing",), ("free_invalid",))
+        if fact.has_range and fact.span[0] < fact.span[1]
+    )
+    return tuple(itertools.islice(found, MAX_FREE_LINES))
 
 
 def boot_lines(log: str) -> tuple[BootLine, ...]:
     """What the kernel said about processors that differ, and about MTRRs inside large ranges."""
-    found: list[BootLine] = []
+    found = (
+        BootLine(fact.kind, fact.text, fact.span if fact.has_range else None)
+        for fact in _facts(log, _BOOT_WORDS, ("mtrr_cpus", "pat_cpus", "huge_mtrr"))
+    )
+    return tuple(itertools.islice(found, MAX_BOOT_LINES))
+
+
+def _facts(log: str, words: Sequence[str], kinds: Sequence[str]) -> Iterator[Fact]:
+    """Facts of these kinds; only lines with one of the words are parsed."""
     for number, line in enumerate(log.split("\n"), 1):
-        if len(found) < MAX_BOOT_LINES and any(word in line for word in _BOOT_WORDS):
+        if any(word in line for word in words):
             fact = parse_line(clean(number, line))
-            if fact is not None and fact.kind in ("mtrr_cpus", "pat_cpus", "huge_mtrr"):
-                found.append(BootLine(fact.kind, fact.text, fact.span if fact.has_range else None))
-    return tuple(found)
+            if fact is not None and fact.kind in kinds:
+                yield fact
 
 
 def pat_state(rows: bool, error: str | None, cmdline: str, log: str, flags: str) -> bool | None:
