@@ -8,9 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 import attrs
+from lark import Token
 
 from pfntrack.pat.cachemode import BY_SHORT
-from pfntrack.scenario.words import Complaint, Node, Words, descriptor, integer, place, text_of
+from pfntrack.scenario.words import Complaint, descriptor, integer, place, text_of
 
 
 @attrs.frozen
@@ -23,14 +24,10 @@ class Kind:
     rule: str = ""
 
 
-def _child(node: Node) -> Any:
-    return node if isinstance(node, str) else node.children[0]
-
-
-def _ram(token: str) -> str:
+def _ram(token: Token) -> str:
     """The id of a RAM window: what follows `ram`."""
     if not token.startswith("ram"):
-        raise Complaint(f"RAM is called ram0, ram1, ..., not {token}", place(token))  # type: ignore[arg-type]
+        raise Complaint(f"RAM is called ram0, ram1, ..., not {token}", place(token))
     return str(token[3:])
 
 
@@ -49,8 +46,7 @@ def _say_access(prot: str) -> str:
     return "read-only" if prot == "r" else f"prot {_say_protection(prot)}"
 
 
-def _setting(node: Any) -> str:
-    token = _child(node)
+def _setting(token: Token) -> str:
     return text_of(token) if token.type == "STRING" else str(token)
 
 
@@ -58,8 +54,7 @@ def _say_setting(value: str) -> str:
     return value if value.isascii() and value.isdigit() else quoted(value)
 
 
-def _error(node: Any) -> int:
-    token = _child(node)
+def _error(token: Token) -> int:
     if token.type == "INTEGER":
         return int(token)
     code = getattr(errno, token, None)
@@ -74,10 +69,6 @@ def _say_error(value: int) -> str:
 
 def _fds(node: Any) -> tuple[int, ...]:
     return tuple(map(descriptor, node.children))
-
-
-def _count(node: Any) -> int:
-    return integer(Words(node).need("NUMBER"))
 
 
 def say_count(pages: int) -> str:
@@ -102,8 +93,8 @@ KINDS = {
     ),
     "page": _NUMBER,
     "number": _NUMBER,
-    "count": Kind("count", _count, say_count, "count: NUMBER _PAGES"),
-    "errno": Kind("error", _error, _say_error, "error: RESULT | INTEGER"),
+    "count": Kind("NUMBER _PAGES", integer, say_count),
+    "errno": Kind("(RESULT | INTEGER)", _error, _say_error),
     "cache": Kind("CACHE", lambda token: BY_SHORT[token], lambda cache: str(cache.short)),
     "prot": Kind(
         "protection",
@@ -119,7 +110,7 @@ KINDS = {
     "text": Kind("STRING", text_of, quoted),
     "switch": Kind("SWITCH", "on".__eq__, lambda on: "on" if on else "off"),
     "sysctl": Kind("SYSCTL"),
-    "setting": Kind("value", _setting, _say_setting, "value: NUMBER | STRING"),
+    "setting": Kind("(NUMBER | STRING)", _setting, _say_setting),
     # Which resource of the device it is follows from the window, so only `_wc` is read.
     "resource": Kind("RESOURCE", lambda token: token.endswith("_wc")),
 }
