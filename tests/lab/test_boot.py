@@ -80,4 +80,4 @@ def test_agent_that_does_not_compile(tmp_path: Path) -> None:
 
 def test_sources_are_in_the_package() -> None:
     assert (GUEST_SOURCES / "agent.c").is_file()
-    assert "GPL-2.0" in (MODULE_SOURCES / "pfnlab.c").read_text().splitlines()[0]
+    assert "GPL-2.0" in (MODULE_SOURCES / "main.c").read_text().splitlines()[0]

@@ -32,7 +32,8 @@ NEEDED = (
     "pfntrack/report/schemas/triage.schema.json",
     "pfntrack/report/schemas/audit.schema.json",
     "pfntrack/lab/agent/agent.c",
-    "pfntrack/lab/module/pfnlab.c",
+    "pfntrack/lab/module/main.c",
+    "pfntrack/lab/module/probes.c",
     "pfntrack/lab/module/Makefile",
     "pfntrack/lab/module/COPYING",
 )

@@ -222,8 +222,6 @@ static int64_t plain_call(char **w, int n)
 static int64_t perform(char **w, int n, struct reply *r)
 {
 	const char *op = w[0];
-	void *at = n > 1 ? (void *)num(w[1]) : NULL;
-	size_t len = n > 2 ? num(w[2]) : 0;
 
 	if (!strcmp(op, "open") && n == 4)
 		return keep(w[1], open(w[2], num(w[3])));
@@ -236,11 +234,11 @@ static int64_t perform(char **w, int n, struct reply *r)
 	if (!strcmp(op, "mmap") && n == 7)
 		return map(w);
 	if (!strcmp(op, "mremap") && n == 6) {
-		void *to = (void *)syscall(SYS_mremap, at, len, num(w[3]), num(w[4]), num(w[5]));
+		long to = syscall(SYS_mremap, num(w[1]), num(w[2]), num(w[3]), num(w[4]), num(w[5]));
 
-		if (to == MAP_FAILED)
+		if (to == -1)
 			return -errno;
-		r->value = (uint64_t)to;
+		r->value = to;
 		return 0;
 	}
 	if (!strcmp(op, "request") && n >= 4)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import attrs
 
@@ -58,6 +58,11 @@ class Answer:
     error: int
     signal: int
     value: int
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> Self:
+        """The answer as the agent writes it."""
+        return cls(told["ret"], told["err"], told["sig"], told["value"])
 
 
 @attrs.frozen(slots=True)
@@ -158,8 +163,7 @@ class Guest:
 
     def command(self, line: str) -> Answer:
         """One command; see guest/agent.c."""
-        a = self._ask(line)
-        return Answer(a["ret"], a["err"], a["sig"], a["value"])
+        return Answer.of(self._ask(line))
 
     def in_process(self, process: str, line: str) -> Answer:
         """One operation of a process."""
@@ -174,10 +178,7 @@ class Guest:
         if "left" not in a:
             name = errno.errorcode.get(a.get("err", 0), "nothing")
             raise self._qemu.failure(f"no call can be held at {hold!r}: {name}")
-        one, two = (
-            Answer(s["ret"], s["err"], s["sig"], s["value"]) for s in (a["left"], a["right"])
-        )
-        return a["held"] == 1, one, two
+        return a["held"] == 1, Answer.of(a["left"]), Answer.of(a["right"])
 
     def text(self, path: str) -> str:
         """A file of the guest, empty if it cannot be read."""
@@ -199,8 +200,8 @@ class Guest:
             self._qemu.send(f"={lines[-1]}")
         self._qemu.send("end")
         for _ in steps:
-            a = self._receive("a step of a batch")
-            yield Answer(a["ret"], a["err"], a["sig"], a["value"]), self._receive("a look")
+            answer = Answer.of(self._receive("a step of a batch"))
+            yield answer, self._receive("a look")
         self._receive("the end of a batch")
 
     def observe(self) -> Observation:

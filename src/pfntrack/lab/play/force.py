@@ -14,16 +14,15 @@ import attrs
 
 from pfntrack.check.run import first_world
 from pfntrack.errors import GuestError, ModelError
+from pfntrack.lab.play.programs import Plan
 from pfntrack.lab.play.recorder import HELPER, Recorder
 from pfntrack.mm.overlap import Overlap
-from pfntrack.pat.ram import PAGE_SHIFT
 from pfntrack.releases import Release
 from pfntrack.releases.kernel import Kernel
-from pfntrack.releases.observe import observe
 from pfntrack.releases.together import advance, begin
 from pfntrack.releases.world import World
 from pfntrack.scenario import Scenario
-from pfntrack.state import State
+from pfntrack.traces.observe import Observer
 from pfntrack.traces.programs import neutral
 
 OVERLAP = "overlap"
@@ -72,12 +71,7 @@ def program(scenario: Scenario, hold: Hold) -> dict[str, Any]:
             steps.append({"op": OVERLAP, **both, "hold": hold.function, "nth": hold.nth})
         else:
             steps.append(neutral(op))
-    return {
-        "name": scenario.name,
-        "about": scenario.about,
-        "tags": list(scenario.tags),
-        "steps": steps,
-    }
+    return Plan(scenario, ()).program | {"steps": steps}
 
 
 class ForcingRecorder(Recorder):
@@ -115,7 +109,7 @@ class Outcome:
     """What two calls came to: errors of both, what is reserved then, and the log by kinds."""
 
     errors: tuple[str, str]
-    memtype: tuple[tuple[str, int, int, str], ...]
+    memtype: tuple[tuple[str | int, ...], ...]
     events: tuple[str, ...]
 
 
@@ -123,7 +117,9 @@ def modelled(release: Release, scenario: Scenario, hold: Hold) -> Outcome:
     """What the model says of the overlap of a scenario with this schedule."""
     kernel = Kernel(release, scenario.machine.machine(), explain=False)
     world = first_world(scenario.machine)
-    boot = _reserved(observe(kernel.release, kernel.machine, world))
+    observer = Observer(release, kernel.machine)
+    # Traces leave out what was reserved after boot.
+    boot, _ = observer.memtype(world, [])
     for step in scenario.steps:
         if isinstance(step.op, Overlap):
             parts = hold.parts(kernel, world, step.op)
@@ -131,27 +127,10 @@ def modelled(release: Release, scenario: Scenario, hold: Hold) -> Outcome:
             assert outcome.course is not None  # noqa: S101 - it is an overlap
             left, right = outcome.course.results
             log = tuple(each.kind for each in outcome.events if each.text())
-            state = observe(kernel.release, kernel.machine, outcome.world)
-            # Traces leave out what was reserved after boot.
-            held = tuple(each for each in _reserved(state) if each not in boot)
-            return Outcome((left.err, right.err), held, log)
+            held, _ = observer.memtype(outcome.world, boot)
+            return Outcome((left.err, right.err), tuple(map(tuple, held)), log)
         world = kernel.perform(world, step.op).world
     raise ModelError(f"{scenario.name}: no operations overlap")
-
-
-def _reserved(state: State) -> tuple[tuple[str, int, int, str], ...]:
-    """Reservations inside of windows, as traces have them."""
-    return tuple(
-        (
-            window.name,
-            (held.start - window.start) >> PAGE_SHIFT,
-            (held.end - held.start) >> PAGE_SHIFT,
-            held.type.short,
-        )
-        for held in state.reservations
-        for window in state.windows
-        if window.start <= held.start and held.end <= window.end
-    )
 
 
 def recorded(trace: Mapping[str, Any]) -> Outcome | None:
@@ -160,5 +139,5 @@ def recorded(trace: Mapping[str, Any]) -> Outcome | None:
     if not step.get("held"):
         return None
     left, right = step["results"]
-    memtype = tuple((str(w), int(a), int(n), str(t)) for w, a, n, t in step["memtype"])
-    return Outcome((left["err"], right["err"]), memtype, tuple(e["ev"] for e in step["events"]))
+    held = tuple(map(tuple, step["memtype"]))
+    return Outcome((left["err"], right["err"]), held, tuple(e["ev"] for e in step["events"]))

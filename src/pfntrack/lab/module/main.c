@@ -2,7 +2,8 @@
 /*
  * pfnlab: a driver that maps physical pages in every way a driver can, plus
  * the few views into the kernel that user space does not offer (page tables,
- * track contexts) and a way to let one call of a kernel function fail.
+ * track contexts) and ways to let one call of a kernel function fail or wait
+ * (probes.c).
  *
  * It is loaded into throw-away guests only: whoever can open the device can
  * map any physical page and make any function return anything.
@@ -10,12 +11,9 @@
 #include <linux/fs.h>
 #include <linux/io.h>
 #include <linux/ioport.h>
-#include <linux/kprobes.h>
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/module.h>
-#include <linux/nmi.h>
-#include <linux/sched/clock.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -24,6 +22,7 @@
 #include <asm/set_memory.h>
 
 #include "pfnlab.h"
+#include "probes.h"
 
 #define SLOTS 16
 
@@ -337,187 +336,6 @@ static int do_ram_free(unsigned int slot)
 	return 0;
 }
 
-/* --------------------------------------------------------- failing a call */
-
-static struct {
-	pid_t tgid;
-	unsigned long nth;
-	unsigned long value;
-	unsigned long vma_at;
-	unsigned int match;
-	unsigned long seen;
-	unsigned long fired;
-	bool copying;
-	bool active;
-	bool watching;
-} inj;
-
-static char inj_name[64];
-static struct kprobe inj_probe;
-static struct kretprobe inj_copy;
-
-/* What a failed call "runs" instead of its body. */
-static noinline notrace void inj_empty(void)
-{
-	asm volatile("");
-}
-
-static bool inj_starts_at(unsigned long vma, unsigned long at)
-{
-	unsigned long start;
-
-	if (!vma || copy_from_kernel_nofault(&start, (void *)vma, sizeof(start)))
-		return false;
-	return start == at;
-}
-
-static int inj_entry(struct kprobe *p, struct pt_regs *regs)
-{
-	if (current->tgid != inj.tgid || inj.fired)
-		return 0;
-	if (inj.match == PFNLAB_MATCH_ARG && !inj_starts_at(regs->di, inj.vma_at) &&
-	    !inj_starts_at(regs->si, inj.vma_at))
-		return 0;
-	if (inj.match == PFNLAB_MATCH_COPY && !inj.copying)
-		return 0;
-	if (++inj.seen != inj.nth)
-		return 0;
-	inj.fired++;
-	regs->ax = inj.value;
-	regs->ip = (unsigned long)inj_empty;
-	return 1;
-}
-
-/* Its presence keeps the probe from being turned into a jump, which could not change ip. */
-static void inj_post(struct kprobe *p, struct pt_regs *regs, unsigned long flags)
-{
-}
-
-static int copy_begins(struct kretprobe_instance *ri, struct pt_regs *regs)
-{
-	if (current->tgid != inj.tgid || !inj_starts_at(regs->si, inj.vma_at))
-		return 1;
-	inj.copying = true;
-	return 0;
-}
-
-static int copy_ends(struct kretprobe_instance *ri, struct pt_regs *regs)
-{
-	inj.copying = false;
-	return 0;
-}
-
-static void inj_stop(void)
-{
-	if (inj.active)
-		unregister_kprobe(&inj_probe);
-	if (inj.watching)
-		unregister_kretprobe(&inj_copy);
-	inj.active = false;
-	inj.watching = false;
-	inj.copying = false;
-}
-
-static int do_fail(const char *name, const __u64 *a)
-{
-	int err;
-
-	inj_stop();
-	memset(&inj, 0, sizeof(inj));
-	strscpy(inj_name, name, sizeof(inj_name));
-	inj.tgid = current->tgid;
-	inj.nth = a[0];
-	inj.value = a[1];
-	inj.vma_at = a[2];
-	inj.match = a[3];
-	if (inj.match == PFNLAB_MATCH_COPY) {
-		memset(&inj_copy, 0, sizeof(inj_copy));
-		inj_copy.kp.symbol_name = "copy_page_range";
-		inj_copy.entry_handler = copy_begins;
-		inj_copy.handler = copy_ends;
-		err = register_kretprobe(&inj_copy);
-		if (err)
-			return err;
-		inj.watching = true;
-	}
-	memset(&inj_probe, 0, sizeof(inj_probe));
-	inj_probe.symbol_name = inj_name;
-	inj_probe.pre_handler = inj_entry;
-	inj_probe.post_handler = inj_post;
-	err = register_kprobe(&inj_probe);
-	if (err)
-		inj_stop();
-	else
-		inj.active = true;
-	return err;
-}
-
-/* --------------------------------------------------------- holding a call */
-
-/*
- * One side of a race waits at the entry of a function until the other has
- * passed.  It spins, on a CPU of its own; a probe at an entry is called with
- * interrupts enabled, so that flushes of the TLB are answered meanwhile.
- */
-#define HOLD_SECONDS 8
-
-static struct {
-	pid_t tgid;
-	unsigned long nth;
-	unsigned long seen;
-	bool held;
-	bool pass;
-	bool late;
-	bool active;
-} hold;
-
-static char hold_name[64];
-static struct kprobe hold_probe;
-
-static int hold_entry(struct kprobe *p, struct pt_regs *regs)
-{
-	u64 end;
-
-	if (current->tgid != hold.tgid || ++hold.seen != hold.nth)
-		return 0;
-	end = local_clock() + HOLD_SECONDS * 1000000000ULL;
-	WRITE_ONCE(hold.held, true);
-	while (!READ_ONCE(hold.pass)) {
-		if (local_clock() > end) {
-			hold.late = true;
-			break;
-		}
-		touch_softlockup_watchdog();
-		cpu_relax();
-	}
-	return 0;
-}
-
-static void hold_stop(void)
-{
-	WRITE_ONCE(hold.pass, true);
-	if (hold.active)
-		unregister_kprobe(&hold_probe);
-	hold.active = false;
-}
-
-static int do_hold(const char *name, const __u64 *a)
-{
-	int err;
-
-	hold_stop();
-	memset(&hold, 0, sizeof(hold));
-	strscpy(hold_name, name, sizeof(hold_name));
-	hold.tgid = a[0];
-	hold.nth = a[1];
-	memset(&hold_probe, 0, sizeof(hold_probe));
-	hold_probe.symbol_name = hold_name;
-	hold_probe.pre_handler = hold_entry;
-	err = register_kprobe(&hold_probe);
-	hold.active = !err;
-	return err;
-}
-
 /* ------------------------------------------------------------- page tables */
 
 struct text {
@@ -728,9 +546,7 @@ static int lab_dispatch(struct file *file, struct pfnlab_request *q)
 		q->name[sizeof(q->name) - 1] = 0;
 		return do_fail(q->name, a);
 	case PFNLAB_UNFAIL:
-		q->out = inj.fired;
-		inj.fired = 0;
-		inj_stop();
+		q->out = do_unfail();
 		return 0;
 	case PFNLAB_STATE:
 		return do_state(a, &q->out);
@@ -740,11 +556,10 @@ static int lab_dispatch(struct file *file, struct pfnlab_request *q)
 		q->name[sizeof(q->name) - 1] = 0;
 		return do_hold(q->name, a);
 	case PFNLAB_HELD:
-		q->out = READ_ONCE(hold.held);
+		q->out = do_held();
 		return 0;
 	case PFNLAB_PASS:
-		q->out = hold.held && !hold.late;
-		hold_stop();
+		q->out = do_pass();
 		return 0;
 	}
 	return -ENOTTY;
@@ -806,8 +621,8 @@ static int __init lab_init(void)
 
 static void __exit lab_exit(void)
 {
-	inj_stop();
-	hold_stop();
+	do_unfail();
+	do_pass();
 	misc_deregister(&lab_dev);
 }
 
